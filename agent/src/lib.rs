@@ -1,0 +1,22 @@
+//! The room agent: it admits peers to rooms, two at most, and tells them what happens there.
+//!
+//! ```text
+//! service    rooms over an outside MQTT broker (what the program `agent` runs)
+//!    │
+//! rooms      every room: who is in which, when a grace time runs out, who may signal whom
+//!    │
+//! room       one room: (state, event, now) → (state, effects)
+//! ```
+//!
+//! [`room`] and [`rooms`] do no I/O, read no clock and throw no dice: time comes in with every
+//! call, and what shall happen in the world comes out as values. The broker drives [`rooms`] in
+//! its own process; `service` does it from outside.
+
+pub mod ice;
+pub mod room;
+pub mod rooms;
+#[cfg(feature = "service")]
+pub mod service;
+
+pub use room::{Effect, Event, Room, Rules};
+pub use rooms::{Config, Input, Output, Rooms};

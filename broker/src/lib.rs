@@ -1,0 +1,17 @@
+//! The embedded MQTT broker of Duet.
+//!
+//! Data flows one way: [`listen`] → [`session`] → [`access`] → [`backbone`] → [`switchboard`] →
+//! session. The room agent sits at the switchboard; what it says goes the same last step.
+
+pub mod access;
+pub mod backbone;
+pub mod config;
+pub mod frame;
+pub mod hub;
+pub mod listen;
+pub mod operator;
+mod properties;
+pub mod server;
+pub mod session;
+pub mod switchboard;
+pub mod sys;

@@ -1,0 +1,76 @@
+//! The read view: may X signal Y in room R now? Asked for every signal, by many at once, so it
+//! takes `&self` and one look-up.
+
+use super::Rooms;
+use crate::room::{Room, Seat};
+use std::sync::atomic::Ordering;
+
+/// Whether a signal may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Both are in the room.
+    Allowed,
+    /// Both are, but the receiver's connection is lost: what is sent waits for its return.
+    ToAway,
+    /// It may not.
+    NotAMember(Outside),
+}
+
+/// Why two peers are not in a room together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outside {
+    /// The sender is not in the room. Whether the receiver is is then none of its business.
+    Sender,
+    /// The receiver is not in the room.
+    Receiver,
+    /// Both are the same peer.
+    Oneself,
+}
+
+impl Outside {
+    /// What the sender is told: what is wrong, and what would be right.
+    pub fn explain(self, room: &str, from: &str, to: &str) -> String {
+        match self {
+            Outside::Sender => format!("{from} is not in {room}: join it before you signal {to}"),
+            Outside::Receiver => format!("{to} is not in {room} with you"),
+            Outside::Oneself => format!("a signal goes to the other member of {room}, not to {to} itself"),
+        }
+    }
+}
+
+impl Rooms {
+    /// Whether `from` may signal `to` in `room` now. A sender whose own connection was lost and
+    /// is back, but which has not joined again yet, is still a member.
+    pub fn may_signal(&self, room: &str, from: &str, to: &str) -> Verdict {
+        let room = self.room(room);
+        let seat = |peer| room.and_then(|room| room.seat(peer));
+        match (seat(from), seat(to)) {
+            (None, _) => Verdict::NotAMember(Outside::Sender),
+            (Some(_), _) if from == to => Verdict::NotAMember(Outside::Oneself),
+            (Some(_), None) => Verdict::NotAMember(Outside::Receiver),
+            (Some(_), Some(to)) if to.is_away() => Verdict::ToAway,
+            (Some(_), Some(_)) => Verdict::Allowed,
+        }
+    }
+
+    /// Whether `peer` is a member of `room`, present or away.
+    pub fn is_member(&self, room: &str, peer: &str) -> bool {
+        self.room(room).is_some_and(|room| room.seat(peer).is_some())
+    }
+
+    /// Whether `peer` is a member of `room` whose connection is lost.
+    pub fn is_away(&self, room: &str, peer: &str) -> bool {
+        self.room(room).and_then(|room| room.seat(peer)).is_some_and(Seat::is_away)
+    }
+
+    /// Counts a signal that passed, for [`protocol::RoomState::messages`].
+    pub fn count_signal(&self, room: &str) {
+        if let Some(entry) = self.rooms.get(room) {
+            entry.messages.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn room(&self, room: &str) -> Option<&Room> {
+        self.rooms.get(room)?.room.as_ref()
+    }
+}

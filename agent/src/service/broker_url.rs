@@ -1,0 +1,135 @@
+//! The address of an MQTT broker, as the command line names it.
+
+use super::TlsError;
+use rumqttc::{TlsConfiguration, Transport};
+use std::fmt;
+use std::str::FromStr;
+use url::Url;
+
+/// `mqtt://host[:port]`, `mqtts://host[:port]`, `ws://host[:port]/path` or `wss://…`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerUrl {
+    scheme: Scheme,
+    url: Url,
+    host: String,
+    port: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Mqtt,
+    Mqtts,
+    Ws,
+    Wss,
+}
+
+/// Why an address names no broker; each message says what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BrokerUrlError {
+    /// No URL at all.
+    #[error("{0:?} is no address of a broker: right is mqtt://127.0.0.1:1883, mqtts://…, ws://…/mqtt or wss://…/mqtt")]
+    Url(String),
+    /// A scheme that is not spoken.
+    #[error("{0:?} is no scheme of a broker: known are mqtt, mqtts, ws and wss")]
+    Scheme(String),
+    /// User or password where every list of processes shows them. The address is not repeated.
+    #[error("the broker's address must not hold a user or password: give --username and --password-file")]
+    Login,
+    /// MQTT over TCP has no path.
+    #[error("the address {0} has a path, query or fragment: after mqtt:// and mqtts:// comes only host:port")]
+    Path(String),
+}
+
+impl FromStr for BrokerUrl {
+    type Err = BrokerUrlError;
+
+    fn from_str(text: &str) -> Result<Self, BrokerUrlError> {
+        let url = Url::parse(text).map_err(|_| {
+            // What is no URL may still hold a password.
+            if text.contains('@') { BrokerUrlError::Login } else { BrokerUrlError::Url(text.into()) }
+        })?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(BrokerUrlError::Login);
+        }
+        let (scheme, usual) = match url.scheme() {
+            "mqtt" => (Scheme::Mqtt, 1883),
+            "mqtts" => (Scheme::Mqtts, 8883),
+            "ws" => (Scheme::Ws, 80),
+            "wss" => (Scheme::Wss, 443),
+            other => return Err(BrokerUrlError::Scheme(other.into())),
+        };
+        let over_tcp = matches!(scheme, Scheme::Mqtt | Scheme::Mqtts);
+        if over_tcp && (!matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some()) {
+            return Err(BrokerUrlError::Path(url.into()));
+        }
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| BrokerUrlError::Url(text.into()))?;
+        let (host, port) = (host.to_owned(), url.port().unwrap_or(usual));
+        Ok(Self { scheme, url, host, port })
+    }
+}
+
+impl fmt::Display for BrokerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.url.fmt(f)
+    }
+}
+
+impl BrokerUrl {
+    /// What rumqttc calls the host: over WebSocket, the whole URL.
+    pub(super) fn address(&self) -> String {
+        match self.scheme {
+            Scheme::Mqtt | Scheme::Mqtts => self.host.clone(),
+            Scheme::Ws | Scheme::Wss => self.url.to_string(),
+        }
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How the broker is reached; `tls` is asked only when it is needed.
+    pub(super) fn transport(
+        &self,
+        tls: impl FnOnce() -> Result<TlsConfiguration, TlsError>,
+    ) -> Result<Transport, TlsError> {
+        Ok(match self.scheme {
+            Scheme::Mqtt => Transport::Tcp,
+            Scheme::Ws => Transport::Ws,
+            Scheme::Mqtts => Transport::tls_with_config(tls()?),
+            Scheme::Wss => Transport::wss_with_config(tls()?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read() {
+        for (text, address, port) in [
+            ("mqtt://127.0.0.1:1884", "127.0.0.1", 1884),
+            ("mqtt://broker.example.org", "broker.example.org", 1883),
+            ("mqtt://[::1]", "[::1]", 1883),
+            ("mqtts://broker.example.org/", "broker.example.org", 8883),
+            ("ws://127.0.0.1:9001/mqtt", "ws://127.0.0.1:9001/mqtt", 9001),
+            ("wss://broker.example.org/mqtt", "wss://broker.example.org/mqtt", 443),
+        ] {
+            let url: BrokerUrl = text.parse().unwrap();
+            assert_eq!((url.address().as_str(), url.port()), (address, port), "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_say_what_would_be_right() {
+        let error = |text: &str| text.parse::<BrokerUrl>().unwrap_err().to_string();
+        for text in ["", "localhost", "127.0.0.1:1883", "mqtt://", "mqtt:///x", "mqtt:host"] {
+            assert!(error(text).contains("mqtt://127.0.0.1:1883"), "{text}: {}", error(text));
+        }
+        assert!(error("http://127.0.0.1").ends_with("known are mqtt, mqtts, ws and wss"));
+        assert!(error("mqtt://127.0.0.1/mqtt").contains("only host:port"));
+        for text in ["mqtt://agent:s3cret@127.0.0.1", "agent:s3cret@[", "mqtt://s3cret@h"] {
+            assert!(error(text).contains("--password-file") && !error(text).contains("s3cret"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The backbone: rumqttd's router between everything that is said and everybody who is to hear it.
+//!
+//! One link carries frames in and one carries them out, over one topic. Both limits come from how
+//! the router works: it never forgets a topic, filter or client name (260 bytes for each topic, 9 KB
+//! for each client that came and went), and a reader that falls behind its commit log is silently
+//! moved to the log's head. So names here are fixed, and the uplink keeps no more than [`WINDOW`]
+//! bytes between itself and the downlink, which is well below what the log retains. What exceeds
+//! the window waits in the uplink; sessions stop reading their sockets while anything waits.
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rumqttd::local::{LinkBuilder, LinkError, LinkRx, LinkTx};
+use rumqttd::protocol::{Packet, Publish};
+use rumqttd::{Notification, Router, RouterConfig};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// Most bytes between uplink and downlink.
+const WINDOW: usize = 512 * 1024;
+/// The commit log keeps at least `(SEGMENTS - 1) * SEGMENT` bytes, and must exceed the window by
+/// the largest frame.
+const SEGMENT: usize = 128 * 1024;
+const SEGMENTS: usize = 8;
+/// The one topic of the backbone; the real topic travels in the frame.
+const LANE: &str = "lane";
+/// What the router counts for a frame besides its bytes.
+const OVERHEAD: usize = 4 + LANE.len();
+
+/// Why the backbone did not start.
+#[derive(Debug, thiserror::Error)]
+#[error("the backbone did not start: {0}")]
+pub struct BackboneError(#[from] LinkError);
+
+/// Where frames go in.
+pub struct Uplink(Mutex<Inner>);
+
+struct Inner {
+    link: LinkTx,
+    /// Accepted, not yet handed to the router.
+    waiting: VecDeque<Bytes>,
+    waiting_bytes: usize,
+    /// Handed to the router, not yet seen by the downlink.
+    in_flight: usize,
+    /// Sessions that wait until there is room.
+    blocked: Vec<Waker>,
+    /// The task that hands over, once for a turn of the loop.
+    pump: Option<Waker>,
+}
+
+/// Where frames come out, in the order in which they went in.
+pub struct Downlink {
+    link: LinkRx,
+    uplink: Arc<Uplink>,
+}
+
+/// Starts the router's thread and links to it. Blocks for a moment.
+///
+/// # Errors
+/// If the router does not answer.
+pub fn start() -> Result<(Arc<Uplink>, Downlink), BackboneError> {
+    let config = RouterConfig {
+        max_connections: 4,
+        max_outgoing_packet_count: 4096,
+        max_segment_size: SEGMENT,
+        max_segment_count: SEGMENTS,
+        ..RouterConfig::default()
+    };
+    let router = Router::new(0, config).spawn();
+    let (mut subscriber, receiver, _) = LinkBuilder::new("downlink", router.clone()).build()?;
+    subscriber.subscribe(LANE)?;
+    let (link, _, _) = LinkBuilder::new("uplink", router).build()?;
+    let uplink = Arc::new(Uplink(Mutex::new(Inner {
+        link,
+        waiting: VecDeque::new(),
+        waiting_bytes: 0,
+        in_flight: 0,
+        blocked: Vec::new(),
+        pump: None,
+    })));
+    Ok((uplink.clone(), Downlink { link: receiver, uplink }))
+}
+
+impl Uplink {
+    /// Accepts a frame. It is handed over when this turn of the event loop has run, so that frames
+    /// of many sessions wake the router once. Never fails and never blocks; whoever reads from a
+    /// socket asks [`Self::poll_room`] first.
+    pub fn push(&self, frame: Bytes) {
+        let mut inner = self.0.lock();
+        inner.waiting_bytes += frame.len() + OVERHEAD;
+        inner.waiting.push_back(frame);
+        if let Some(pump) = inner.pump.take() {
+            pump.wake();
+        }
+    }
+
+    /// Whether the window has room.
+    pub fn has_room(&self) -> bool {
+        self.0.lock().has_room()
+    }
+
+    /// Ready while the window has room; otherwise wakes the task when it has again.
+    pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut inner = self.0.lock();
+        if inner.has_room() {
+            return Poll::Ready(());
+        }
+        if !inner.blocked.iter().any(|waker| waker.will_wake(context.waker())) {
+            inner.blocked.push(context.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Whether nothing is on its way.
+    pub fn is_idle(&self) -> bool {
+        let inner = self.0.lock();
+        inner.waiting.is_empty() && inner.in_flight == 0
+    }
+
+    /// Hands over what was pushed, until the router has gone. Runs as a task of its own.
+    pub async fn pump(&self) -> LinkError {
+        loop {
+            poll_fn(|context| {
+                let mut inner = self.0.lock();
+                if inner.can_hand_over() {
+                    return Poll::Ready(());
+                }
+                inner.pump = Some(context.waker().clone());
+                Poll::Pending
+            })
+            .await;
+            if let Err(error) = self.0.lock().hand_over() {
+                return error;
+            }
+        }
+    }
+
+    fn release(&self, bytes: usize) {
+        let mut inner = self.0.lock();
+        inner.in_flight = inner.in_flight.saturating_sub(bytes);
+        if inner.can_hand_over()
+            && let Some(pump) = inner.pump.take()
+        {
+            pump.wake();
+        }
+        if inner.has_room() {
+            inner.blocked.drain(..).for_each(Waker::wake);
+        }
+    }
+}
+
+impl Inner {
+    fn has_room(&self) -> bool {
+        self.waiting_bytes + self.in_flight < WINDOW
+    }
+
+    fn can_hand_over(&self) -> bool {
+        !self.waiting.is_empty() && self.in_flight < WINDOW
+    }
+
+    fn hand_over(&mut self) -> Result<(), LinkError> {
+        let Inner { link, waiting, waiting_bytes, in_flight, .. } = self;
+        let mut last = None;
+        {
+            let mut buffer = link.buffer();
+            while *in_flight < WINDOW
+                && let Some(frame) = waiting.pop_front()
+            {
+                let size = frame.len() + OVERHEAD;
+                *waiting_bytes -= size;
+                *in_flight += size;
+                buffer.extend(last.replace(frame).map(packet));
+            }
+        }
+        // Publishing the last of the batch also tells the router that there is data.
+        if let Some(frame) = last {
+            link.publish(LANE, frame)?;
+        }
+        Ok(())
+    }
+}
+
+fn packet(frame: Bytes) -> Packet {
+    Packet::Publish(Publish::new(Bytes::from_static(LANE.as_bytes()), frame, false), None)
+}
+
+impl Downlink {
+    /// The next frame; `None` where the router had something else to say. Frames that are already
+    /// here come without waiting. Cancel-safe.
+    ///
+    /// # Errors
+    /// When the router has gone.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, LinkError> {
+        match self.link.next().await? {
+            Some(Notification::Forward(forward)) => {
+                let frame = forward.publish.payload;
+                self.uplink.release(frame.len() + OVERHEAD);
+                Ok(Some(frame))
+            }
+            Some(Notification::Unschedule) => {
+                self.link.ready()?;
+                Ok(None)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten times what the commit log keeps, from a producer that never looks back: all of it
+    /// arrives, in order.
+    #[tokio::test]
+    async fn a_slow_reader_loses_nothing() {
+        let (uplink, mut downlink) = start().unwrap();
+        let pump = tokio::spawn({
+            let uplink = uplink.clone();
+            async move { uplink.pump().await }
+        });
+        let total: u32 = 80;
+        let body = vec![7; 128 * 1024];
+        for number in 0..total {
+            let mut frame = number.to_be_bytes().to_vec();
+            frame.extend_from_slice(&body);
+            uplink.push(frame.into());
+        }
+        let mut expected = 0;
+        while expected < total {
+            if let Some(frame) = downlink.next().await.unwrap() {
+                assert_eq!(frame[..4], expected.to_be_bytes(), "in order and without a gap");
+                expected += 1;
+                tokio::task::yield_now().await;
+            }
+        }
+        assert!(uplink.is_idle());
+        pump.abort();
+    }
+
+    #[tokio::test]
+    async fn the_window_closes_and_opens() {
+        let (uplink, mut downlink) = start().unwrap();
+        let room = |uplink: &Uplink| uplink.poll_room(&mut Context::from_waker(Waker::noop())).is_ready();
+        assert!(room(&uplink));
+        for _ in 0..5 {
+            uplink.push(vec![0; 128 * 1024].into());
+        }
+        assert!(!room(&uplink), "more than the window waits");
+        uplink.0.lock().hand_over().unwrap();
+        assert_eq!(uplink.0.lock().waiting.len(), 1, "only the window's worth went to the router");
+        let mut seen = 0;
+        while seen < 4 {
+            seen += usize::from(downlink.next().await.unwrap().is_some());
+        }
+        assert!(room(&uplink));
+    }
+}

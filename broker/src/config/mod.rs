@@ -1,0 +1,335 @@
+//! Configuration: flags over environment over file over default, from one table.
+//!
+//! Everything is read and judged before anything is bound. An error names the key, where the value
+//! comes from, and what is allowed.
+
+mod parse;
+mod table;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use protocol::IceServer;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+pub use table::{SETTINGS, Setting};
+
+/// The file that is read if it is there and no other is named.
+pub const FILE: &str = "duet.toml";
+
+/// The effective configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where MQTT over TCP is listened for.
+    pub mqtt: SocketAddr,
+    /// Where HTTP is listened for.
+    pub http: SocketAddr,
+    /// What is logged, as a tracing filter.
+    pub log: String,
+    /// Where the operator's token lies.
+    pub state_dir: PathBuf,
+    /// How long the seat of a lost peer is kept.
+    pub grace: Duration,
+    /// What peers are given for their `RTCPeerConnection`.
+    pub ice_servers: Vec<IceServer>,
+    /// Time from a connection's begin to its CONNECT, and for the headers of an HTTP request.
+    pub connect_timeout: Duration,
+    /// Largest payload of a message, in bytes.
+    pub max_message: usize,
+    /// Longest time that a session without a connection is kept.
+    pub session_expiry: Duration,
+    /// Time between two publications of `$SYS`.
+    pub sys_interval: Duration,
+    /// Filters that are opened besides the rooms; `%c` stands for the client id.
+    pub topics: Vec<String>,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A flag of the command line.
+    Flag,
+    /// A variable of the environment.
+    Environment,
+    /// The configuration file.
+    File(PathBuf),
+    /// Nothing was said.
+    Default,
+}
+
+/// A value as it was written, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// As written; the items of a list with commas between them.
+    pub text: String,
+    /// Where.
+    pub source: Source,
+}
+
+/// What is wrong with the configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A value that is not allowed.
+    #[error("{key} = {value:?} ({origin}): {problem}; allowed is {allowed}")]
+    Value {
+        /// Which setting.
+        key: String,
+        /// As written.
+        value: String,
+        /// Where.
+        origin: String,
+        /// What is wrong.
+        problem: String,
+        /// What would be right.
+        allowed: String,
+    },
+    /// A key that does not exist.
+    #[error("{origin}: unknown key {key:?}; known are {known}")]
+    Unknown {
+        /// The key.
+        key: String,
+        /// Where.
+        origin: String,
+        /// Those that exist.
+        known: String,
+    },
+    /// The file cannot be read.
+    #[error("{path}: {problem}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// The broker would let strangers in.
+    #[error(
+        "{key} = {address} ({origin}) is open to others, and nobody who connects would have to say who they are; \
+         listen on 127.0.0.1, or say --allow-anonymous if that is what you want"
+    )]
+    Open {
+        /// Which listener.
+        key: &'static str,
+        /// Its address.
+        address: SocketAddr,
+        /// Where it comes from.
+        origin: String,
+    },
+}
+
+/// Everything that was given, by key, before it is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layers {
+    values: BTreeMap<&'static str, Given>,
+    topics: Vec<String>,
+    topics_source: Source,
+}
+
+/// The command line.
+pub fn command() -> Command {
+    let settings = SETTINGS.iter().map(|setting| {
+        let arg = Arg::new(setting.key).long(setting.key).value_name(setting.value_name).help(format!(
+            "{} [default: {}; environment: {}]",
+            setting.help,
+            setting.shown_default(),
+            setting.variable()
+        ));
+        if setting.is_switch {
+            arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+        } else {
+            arg.num_args(1)
+        }
+    });
+    Command::new("broker")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Duet: WebRTC signaling over MQTT. One process with broker, room agent and page.")
+        .after_help(
+            "Values are taken from flags, then DUET_* variables, then the configuration file, then the defaults.",
+        )
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("FILE")
+                .help(format!("Configuration file [default: {FILE}, if it is there; environment: DUET_CONFIG]")),
+        )
+        .args(settings)
+        .arg(
+            Arg::new("print-config")
+                .long("print-config")
+                .action(ArgAction::SetTrue)
+                .help("Show the effective values and where each comes from, and exit"),
+        )
+}
+
+impl Layers {
+    /// Gathers what the command line, the environment and the file say.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or somewhere an unknown key stands.
+    pub fn gather(
+        flags: &ArgMatches,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut variables = BTreeMap::new();
+        let mut file = flags.get_one::<String>("config").map(PathBuf::from);
+        for (name, value) in environment {
+            // The other programs of this workspace have variables of their own.
+            if !name.starts_with("DUET_") || name.starts_with("DUET_AGENT_") || name.starts_with("DUET_MONITOR_") {
+                continue;
+            }
+            if name == "DUET_CONFIG" {
+                file = file.or(Some(PathBuf::from(value)));
+                continue;
+            }
+            let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == name) else {
+                let known: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
+                return Err(ConfigError::Unknown { key: name, origin: "environment".into(), known: known.join(", ") });
+            };
+            variables.insert(setting.key, value);
+        }
+        let (path, must_exist) = match file {
+            Some(path) => (path, true),
+            None => (PathBuf::from(FILE), false),
+        };
+        let (written, topics) = read_file(&path, must_exist)?;
+        let mut values = BTreeMap::new();
+        for setting in SETTINGS {
+            let given = if let Some(text) = flags.get_one::<String>(setting.key) {
+                Given { text: text.clone(), source: Source::Flag }
+            } else if let Some(text) = variables.remove(setting.key) {
+                Given { text, source: Source::Environment }
+            } else if let Some(text) = written.get(setting.key) {
+                Given { text: text.clone(), source: Source::File(path.clone()) }
+            } else {
+                Given { text: (setting.default)(), source: Source::Default }
+            };
+            values.insert(setting.key, given);
+        }
+        let topics_source = if topics.is_empty() { Source::Default } else { Source::File(path) };
+        Ok(Self { values, topics, topics_source })
+    }
+
+    /// Judges the values.
+    ///
+    /// # Errors
+    /// The first value that is not allowed.
+    pub fn judge(&self) -> Result<Config, ConfigError> {
+        let config = Config {
+            mqtt: self.value("mqtt", parse::address)?,
+            http: self.value("http", parse::address)?,
+            log: self.value("log", parse::log)?,
+            state_dir: self.value("state-dir", parse::folder)?,
+            grace: self.value("grace", parse::duration)?,
+            ice_servers: self.value("ice-servers", parse::ice_servers)?,
+            connect_timeout: self.value("connect-timeout", parse::positive_duration)?,
+            max_message: self.value("max-message", parse::message_size)?,
+            session_expiry: self.value("session-expiry", parse::duration)?,
+            sys_interval: self.value("sys-interval", parse::positive_duration)?,
+            topics: self.topics.clone(),
+        };
+        for topic in &config.topics {
+            parse::open_filter(topic).map_err(|problem| ConfigError::Value {
+                key: "access.topics.filter".into(),
+                value: topic.clone(),
+                origin: self.topics_source.to_string(),
+                problem,
+                allowed: "a topic filter outside rooms, control and $, in which %c stands for the client id".into(),
+            })?;
+        }
+        let allow_anonymous = self.value("allow-anonymous", parse::switch)?;
+        for (key, address) in [("mqtt", config.mqtt), ("http", config.http)] {
+            if !address.ip().is_loopback() && !allow_anonymous {
+                let origin = self.origin(key);
+                return Err(ConfigError::Open { key, address, origin });
+            }
+        }
+        Ok(config)
+    }
+
+    fn value<T>(&self, key: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, ConfigError> {
+        let text = self.values.get(key).map_or("", |given| &given.text);
+        parse(text).map_err(|problem| ConfigError::Value {
+            key: key.into(),
+            value: text.into(),
+            origin: self.origin(key),
+            problem,
+            allowed: SETTINGS.iter().find(|s| s.key == key).map_or("", |s| s.allowed).into(),
+        })
+    }
+
+    fn origin(&self, key: &str) -> String {
+        let setting = SETTINGS.iter().find(|setting| setting.key == key);
+        match (self.values.get(key).map(|given| &given.source), setting) {
+            (Some(Source::Flag), _) => format!("from --{key}"),
+            (Some(Source::Environment), Some(setting)) => format!("from {}", setting.variable()),
+            (Some(source), _) => source.to_string(),
+            (None, _) => String::new(),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Flag => f.write_str("from a flag"),
+            Source::Environment => f.write_str("from the environment"),
+            Source::File(path) => write!(f, "from {}", path.display()),
+            Source::Default => f.write_str("default"),
+        }
+    }
+}
+
+impl fmt::Display for Layers {
+    /// The effective values as a configuration file, each with where it comes from.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for setting in SETTINGS {
+            let Some(given) = self.values.get(setting.key) else { continue };
+            let value = setting.toml(&given.text);
+            writeln!(f, "{} = {value}  # {}", setting.file_key(), self.origin(setting.key))?;
+        }
+        for topic in &self.topics {
+            let filter = toml::Value::String(topic.clone());
+            writeln!(f, "\n[[access.topics]]  # {}\nfilter = {filter}", self.topics_source)?;
+        }
+        Ok(())
+    }
+}
+
+/// Values by key, and the filters that are opened.
+type Written = (BTreeMap<&'static str, String>, Vec<String>);
+
+fn read_file(path: &Path, must_exist: bool) -> Result<Written, ConfigError> {
+    let file_error = |problem: String| ConfigError::File { path: path.to_owned(), problem };
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => return Ok(Written::default()),
+        Err(error) => return Err(file_error(error.to_string())),
+    };
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| file_error(error.to_string()))?;
+    let origin = || format!("in {}", path.display());
+    let mut values = BTreeMap::new();
+    let mut topics = Vec::new();
+    for (key, value) in table {
+        if key == "access" {
+            topics = parse::access(&value).map_err(file_error)?;
+            continue;
+        }
+        let Some(setting) = SETTINGS.iter().find(|setting| setting.file_key() == key) else {
+            let mut known: Vec<String> = SETTINGS.iter().map(Setting::file_key).collect();
+            known.push("[[access.topics]]".into());
+            return Err(ConfigError::Unknown { key, origin: origin(), known: known.join(", ") });
+        };
+        let text = parse::scalar(&value, setting.is_list).map_err(|problem| ConfigError::Value {
+            key: key.clone(),
+            value: value.to_string(),
+            origin: origin(),
+            problem,
+            allowed: setting.allowed.into(),
+        })?;
+        values.insert(setting.key, text);
+    }
+    Ok((values, topics))
+}
+
+#[cfg(test)]
+mod tests;

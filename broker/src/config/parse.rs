@@ -1,0 +1,100 @@
+//! From text to values; an error says what is wrong with the text, the caller what is allowed.
+
+use crate::switchboard::filter;
+use bytesize::ByteSize;
+use protocol::{IceServer, topic};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+
+/// Longest time that any setting may have.
+const MAX_DURATION: Duration = Duration::from_secs(30 * 24 * 3600);
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "this is no address with a port".into())
+}
+
+pub(super) fn log(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
+}
+
+pub(super) fn folder(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("neither XDG_STATE_HOME nor HOME says where state is kept".into());
+    }
+    Ok(PathBuf::from(text))
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration > MAX_DURATION { Err("this is longer than 30 days".into()) } else { Ok(duration) }
+}
+
+pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration.is_zero() { Err("this is no time at all".into()) } else { Ok(duration) }
+}
+
+pub(super) fn message_size(text: &str) -> Result<usize, String> {
+    let size: ByteSize = text.parse()?;
+    match size.as_u64() {
+        bytes @ 0x400..=0x100_0000 => usize::try_from(bytes).map_err(|error| error.to_string()),
+        bytes => Err(format!("these are {bytes} bytes")),
+    }
+}
+
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| "this is neither".into())
+}
+
+pub(super) fn ice_servers(text: &str) -> Result<Vec<IceServer>, String> {
+    let urls = text.split(',').map(str::trim).filter(|url| !url.is_empty());
+    urls.map(|url| agent::ice::server(url).map_err(|error| format!("{url}: {error}"))).collect()
+}
+
+/// Whether a filter may be opened.
+pub(super) fn open_filter(text: &str) -> Result<(), String> {
+    if !filter::is_valid(text) {
+        return Err("this is no topic filter".into());
+    }
+    if topic::is_reserved(text) {
+        return Err("rooms, control and $ keep their own rules".into());
+    }
+    Ok(())
+}
+
+/// A value of the file as text.
+pub(super) fn scalar(value: &toml::Value, is_list: bool) -> Result<String, String> {
+    match value {
+        toml::Value::String(text) => Ok(text.clone()),
+        toml::Value::Integer(number) => Ok(number.to_string()),
+        toml::Value::Boolean(switch) => Ok(switch.to_string()),
+        toml::Value::Array(items) if is_list => {
+            let items: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
+            items.map(|items| items.join(",")).ok_or_else(|| "its items must be text".into())
+        }
+        other => Err(format!("this is of type {}", other.type_str())),
+    }
+}
+
+/// The filters of `[[access.topics]]`.
+pub(super) fn access(value: &toml::Value) -> Result<Vec<String>, String> {
+    const RIGHT: &str = "write [[access.topics]] with filter = \"…\"";
+    let access = value.as_table().ok_or_else(|| format!("access is a table; {RIGHT}"))?;
+    if let Some(key) = access.keys().find(|key| *key != "topics") {
+        return Err(format!("unknown key access.{key}; {RIGHT}"));
+    }
+    let Some(topics) = access.get("topics") else { return Ok(Vec::new()) };
+    let topics = topics.as_array().ok_or_else(|| format!("access.topics is a list of tables; {RIGHT}"))?;
+    let filter = |topic: &toml::Value| {
+        let table = topic.as_table().ok_or_else(|| format!("access.topics is a list of tables; {RIGHT}"))?;
+        if let Some(key) = table.keys().find(|key| *key != "filter") {
+            return Err(format!("unknown key access.topics.{key}; {RIGHT}"));
+        }
+        let filter = table.get("filter").and_then(toml::Value::as_str);
+        filter.map(str::to_owned).ok_or_else(|| format!("access.topics needs a filter; {RIGHT}"))
+    };
+    topics.iter().map(filter).collect()
+}

@@ -1,0 +1,269 @@
+//! What crosses the backbone: one buffer a frame, taken apart on the other side without copying.
+//!
+//! ```text
+//! kind u8 | qos, retain u8 | len(from) u8 | len(topic) u16 | len(properties) u32 | from topic properties payload
+//! ```
+//! Besides messages, two notices travel here, so that they stay in order with what the same client
+//! has said before: that its connection has ended, and that it was refused something.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use protocol::{ErrorCode, PeerId};
+
+/// Quality of service, MQTT 4.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Qos {
+    /// At most once.
+    AtMostOnce,
+    /// At least once.
+    AtLeastOnce,
+    /// Exactly once.
+    ExactlyOnce,
+}
+
+impl Qos {
+    /// From the two bits on the wire; 3 is refused by the parser before it comes here.
+    pub fn from_bits(bits: u8) -> Self {
+        match bits & 3 {
+            0 => Qos::AtMostOnce,
+            1 => Qos::AtLeastOnce,
+            _ => Qos::ExactlyOnce,
+        }
+    }
+}
+
+/// An application message on its way from one client to others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    from: Bytes,
+    topic: Bytes,
+    /// Properties to be passed on, encoded as MQTT 5.0 has them, without their length.
+    pub properties: Bytes,
+    /// The application's bytes.
+    pub payload: Bytes,
+    /// As published.
+    pub qos: Qos,
+    /// As published.
+    pub retain: bool,
+}
+
+impl Message {
+    /// A message of the broker or the agent itself.
+    pub fn own(topic: String, payload: Vec<u8>, qos: Qos) -> Self {
+        Self {
+            from: Bytes::new(),
+            topic: topic.into(),
+            properties: Bytes::new(),
+            payload: payload.into(),
+            qos,
+            retain: false,
+        }
+    }
+
+    /// Client id of the sender; empty for the broker itself.
+    pub fn from(&self) -> &str {
+        text(&self.from)
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        text(&self.topic)
+    }
+
+    /// The topic's bytes, for the wire.
+    pub fn topic_bytes(&self) -> &Bytes {
+        &self.topic
+    }
+
+    /// Bytes that the message holds, for bounds of queues.
+    pub fn size(&self) -> usize {
+        self.topic.len() + self.properties.len() + self.payload.len()
+    }
+}
+
+/// One thing that crosses the backbone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// A message that access has allowed.
+    Publish(Message),
+    /// A client's connection has ended; everything it said came before.
+    Ended {
+        /// Which client.
+        client: PeerId,
+        /// Whether it ended without DISCONNECT.
+        lost: bool,
+    },
+    /// Access has refused something of a client; it is to be told.
+    Refused {
+        /// Which client.
+        client: PeerId,
+        /// The room that it was about; none for a topic outside of rooms.
+        room: Option<String>,
+        /// Which rule.
+        code: ErrorCode,
+        /// What was wrong and what would be right.
+        why: String,
+    },
+}
+
+const PUBLISH: u8 = 0;
+const ENDED: u8 = 1;
+const REFUSED: u8 = 2;
+const HEADER: usize = 9;
+const CODES: [ErrorCode; 6] = [
+    ErrorCode::BadMessage,
+    ErrorCode::NotAMember,
+    ErrorCode::Forbidden,
+    ErrorCode::TooLarge,
+    ErrorCode::RateLimited,
+    ErrorCode::UnsupportedVersion,
+];
+
+/// Writes a message's frame. `properties` gets the encoded properties appended.
+pub fn publish(
+    from: &PeerId,
+    topic: &str,
+    qos: Qos,
+    retain: bool,
+    properties: impl FnOnce(&mut BytesMut),
+    payload: &[u8],
+) -> Bytes {
+    let from = from.as_str();
+    let mut frame = BytesMut::with_capacity(HEADER + from.len() + topic.len() + payload.len());
+    header(&mut frame, PUBLISH, qos as u8 | u8::from(retain) << 2, from, topic);
+    let before = frame.len();
+    properties(&mut frame);
+    let length = u32::try_from(frame.len() - before).unwrap_or(0);
+    frame[5..9].copy_from_slice(&length.to_be_bytes());
+    frame.put_slice(payload);
+    frame.freeze()
+}
+
+impl Frame {
+    /// Writes a notice (or, less directly than [`publish`], a message).
+    pub fn encode(&self) -> Bytes {
+        match self {
+            Frame::Publish(message) => {
+                let mut frame = BytesMut::new();
+                let flags = message.qos as u8 | u8::from(message.retain) << 2;
+                header(&mut frame, PUBLISH, flags, message.from(), message.topic());
+                frame.put_slice(&message.properties);
+                frame[5..9].copy_from_slice(&u32::try_from(message.properties.len()).unwrap_or(0).to_be_bytes());
+                frame.put_slice(&message.payload);
+                frame.freeze()
+            }
+            Frame::Ended { client, lost } => {
+                let mut frame = BytesMut::new();
+                header(&mut frame, ENDED, u8::from(*lost), client.as_str(), "");
+                frame.freeze()
+            }
+            Frame::Refused { client, room, code, why } => {
+                let mut frame = BytesMut::new();
+                let code = CODES.iter().position(|c| c == code).unwrap_or_default();
+                let code = u8::try_from(code).unwrap_or_default();
+                header(&mut frame, REFUSED, code, client.as_str(), room.as_deref().unwrap_or_default());
+                frame.put_slice(why.as_bytes());
+                frame.freeze()
+            }
+        }
+    }
+
+    /// Takes a frame apart; `None` if it is not one of ours.
+    pub fn decode(frame: Bytes) -> Option<Self> {
+        let head = frame.get(..HEADER)?;
+        let (kind, flags, from) = (head[0], head[1], usize::from(head[2]));
+        let topic = usize::from(u16::from_be_bytes([head[3], head[4]]));
+        let properties = usize::try_from(u32::from_be_bytes([head[5], head[6], head[7], head[8]])).ok()?;
+        let topic_at = HEADER + from;
+        let properties_at = topic_at + topic;
+        let payload_at = properties_at.checked_add(properties)?;
+        if payload_at > frame.len() {
+            return None;
+        }
+        let client = || PeerId::new(text(&frame.slice(HEADER..topic_at))).ok();
+        match kind {
+            PUBLISH => Some(Frame::Publish(Message {
+                from: frame.slice(HEADER..topic_at),
+                topic: frame.slice(topic_at..properties_at),
+                properties: frame.slice(properties_at..payload_at),
+                payload: frame.slice(payload_at..),
+                qos: Qos::from_bits(flags),
+                retain: flags & 4 != 0,
+            })),
+            ENDED => Some(Frame::Ended { client: client()?, lost: flags != 0 }),
+            REFUSED => {
+                let room = text(&frame.slice(topic_at..properties_at)).to_owned();
+                Some(Frame::Refused {
+                    client: client()?,
+                    room: Some(room).filter(|room| !room.is_empty()),
+                    code: *CODES.get(usize::from(flags))?,
+                    why: text(&frame.slice(payload_at..)).to_owned(),
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn header(frame: &mut BytesMut, kind: u8, flags: u8, from: &str, topic: &str) {
+    frame.put_u8(kind);
+    frame.put_u8(flags);
+    frame.put_u8(u8::try_from(from.len()).unwrap_or(u8::MAX));
+    frame.put_u16(u16::try_from(topic.len()).unwrap_or(u16::MAX));
+    frame.put_u32(0);
+    frame.put_slice(&from.as_bytes()[..from.len().min(usize::from(u8::MAX))]);
+    frame.put_slice(&topic.as_bytes()[..topic.len().min(usize::from(u16::MAX))]);
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn peer() -> PeerId {
+        PeerId::new("alice").unwrap()
+    }
+
+    #[test]
+    fn notices_arrive_as_sent() {
+        for frame in [
+            Frame::Ended { client: peer(), lost: true },
+            Frame::Ended { client: peer(), lost: false },
+            Frame::Refused { client: peer(), room: None, code: ErrorCode::Forbidden, why: "no".into() },
+            Frame::Refused {
+                client: peer(),
+                room: Some("현관".into()),
+                code: ErrorCode::UnsupportedVersion,
+                why: String::new(),
+            },
+        ] {
+            assert_eq!(Frame::decode(frame.encode()), Some(frame));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn messages_arrive_as_sent(
+            topic in "\\PC{0,40}", properties in any::<Vec<u8>>(), payload in any::<Vec<u8>>(), qos in 0..3u8, retain: bool
+        ) {
+            let bytes =
+                publish(&peer(), &topic, Qos::from_bits(qos), retain, |out| out.put_slice(&properties), &payload);
+            let Some(Frame::Publish(message)) = Frame::decode(bytes) else { panic!("no message") };
+            prop_assert_eq!(message.from(), "alice");
+            prop_assert_eq!(message.topic(), &topic);
+            prop_assert_eq!(&message.properties[..], &properties[..]);
+            prop_assert_eq!(&message.payload[..], &payload[..]);
+            prop_assert_eq!((message.qos as u8, message.retain), (qos, retain));
+            prop_assert_eq!(Frame::decode(Frame::Publish(message.clone()).encode()), Some(Frame::Publish(message)));
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in any::<Vec<u8>>()) {
+            Frame::decode(bytes.into());
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Where connections come in.
+
+pub mod http;
+pub mod tcp;
+mod websocket;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tracing::warn;
+
+/// Connections that the kernel may hold until they are accepted: a thousand cameras may come back
+/// at once after a power cut.
+const BACKLOG: i32 = 4096;
+/// Pause after a failed accept, which is mostly a lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Binds a listener; the address may be taken again at once after a restart.
+///
+/// # Errors
+/// With the address in words.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let bind = || {
+        let domain = socket2::Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    };
+    bind().map_err(|error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+}
+
+/// The next connection, without Nagle's delay. A failure is logged and waited out; what is open
+/// goes on.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                if let Err(error) = stream.set_nodelay(true) {
+                    warn!(%error, "TCP_NODELAY cannot be set");
+                }
+                return stream;
+            }
+            Err(error) => {
+                warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! `broker`: reads the whole configuration, runs until it is asked to stop, and says how it went.
+
+use anyhow::Context;
+use broker::config::{self, Config, Layers};
+use broker::server::Broker;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::warn;
+use tracing_subscriber::EnvFilter;
+
+/// A wrong flag, variable or file, as of clap.
+const BAD_CONFIGURATION: u8 = 2;
+
+fn main() -> ExitCode {
+    let flags = config::command().get_matches();
+    let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let judged = Layers::gather(&flags, variables).and_then(|layers| Ok((layers.judge()?, layers)));
+    let (config, layers) = match judged {
+        Ok(judged) => judged,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
+    if flags.get_flag("print-config") {
+        // A closed pipe is no error: somebody has seen enough.
+        let _ = write!(std::io::stdout(), "{layers}");
+        return ExitCode::SUCCESS;
+    }
+    match run(&config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(config: &Config) -> anyhow::Result<()> {
+    let mut filter = config.log.clone();
+    if !filter.contains("rumqttd") {
+        filter.push_str(",rumqttd=off"); // it opens a span for every message, at level error
+    }
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        warn!(%error, "the limit of open files stays as it is");
+    }
+    // One thread carries many thousand sessions, and needs no locks against itself.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut broker = Broker::start(config).await?;
+        announce(&broker).context("cannot write to stdout")?;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            error = broker.failed() => return Err(error).context("the backbone has gone"),
+        }
+        broker.stop().await;
+        Ok(())
+    })
+}
+
+fn announce(broker: &Broker) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "mqtt listening on {}", broker.mqtt)?;
+    writeln!(out, "http listening on {}", broker.http)?;
+    writeln!(out, "open http://{}/ in two windows and join the same room", broker.http)?;
+    out.flush()
+}

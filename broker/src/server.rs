@@ -1,0 +1,166 @@
+//! The whole broker: listeners, sessions, backbone, switchboard and agent, put together.
+
+use crate::access::authenticate::Users;
+use crate::access::authorize::Rules;
+use crate::backbone::{self, BackboneError, Downlink};
+use crate::config::Config;
+use crate::frame::Frame;
+use crate::hub::{self, Hub, Limits};
+use crate::listen;
+use crate::operator::{self, TokenError};
+use crate::session::outbox::Ending;
+use crate::sys::Figures;
+use agent::rooms::Rooms;
+use rumqttd::local::LinkError;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+use tracing::info;
+
+/// Why the broker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener's address is taken or not ours.
+    #[error("{0}")]
+    Listen(#[from] io::Error),
+    /// See [`TokenError`].
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// See [`BackboneError`].
+    #[error(transparent)]
+    Backbone(#[from] BackboneError),
+}
+
+/// Longest time between two looks at delayed wills and expired sessions.
+const TICK: Duration = Duration::from_millis(250);
+/// Time for clients to take their leave when the broker stops.
+const STOP: Duration = Duration::from_millis(1500);
+/// How often a stopping broker looks whether everybody has gone.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// A broker that runs.
+pub struct Broker {
+    /// Where MQTT over TCP is listened for, with the real port.
+    pub mqtt: SocketAddr,
+    /// Where HTTP is listened for, with the real port.
+    pub http: SocketAddr,
+    hub: Arc<Hub>,
+    listeners: [JoinHandle<()>; 2],
+    backbone: [JoinHandle<LinkError>; 2],
+}
+
+impl Broker {
+    /// Binds and starts; runs on the current tokio runtime.
+    ///
+    /// # Errors
+    /// If an address cannot be bound, or there is no operator's token.
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        let mqtt = listen::bind(config.mqtt)?;
+        let http = listen::bind(config.http)?;
+        let users = Users::new(operator::token(&config.state_dir)?);
+        let rooms = Rooms::new(agent::rooms::Config { grace: config.grace, ice_servers: config.ice_servers.clone() });
+        let limits = Limits {
+            connect_timeout: config.connect_timeout,
+            max_message: config.max_message,
+            session_expiry: config.session_expiry,
+        };
+        let (uplink, downlink) = backbone::start()?;
+        let hub = Arc::new(Hub::new(users, Rules::new(config.topics.clone()), limits, rooms, uplink));
+        tokio::spawn(publish_figures(hub.clone(), config.sys_interval));
+        Ok(Self {
+            mqtt: mqtt.local_addr()?,
+            http: http.local_addr()?,
+            listeners: [
+                tokio::spawn(listen::tcp::serve(mqtt, hub.clone())),
+                tokio::spawn(listen::http::serve(http, hub.clone())),
+            ],
+            backbone: [tokio::spawn(pump(hub.clone())), tokio::spawn(switch(hub.clone(), downlink))],
+            hub,
+        })
+    }
+
+    /// Waits until the backbone has gone, which it does not do by itself: nothing can be delivered
+    /// without it. Cancel-safe.
+    pub async fn failed(&mut self) -> io::Error {
+        let [pump, switch] = &mut self.backbone;
+        let ended = tokio::select! { ended = pump => ended, ended = switch => ended };
+        match ended {
+            Ok(error) => io::Error::other(error),
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Stops: nobody comes in, wills are sent, everybody is told, and all is given a moment to
+    /// arrive.
+    pub async fn stop(self) {
+        let deadline = Instant::now() + STOP;
+        self.hub.stop();
+        for listener in &self.listeners {
+            listener.abort();
+        }
+        // Those that leave wills go first, so that the others still hear them.
+        self.hub.switchboard.lock().end_all(Ending::ShuttingDown, true);
+        let wait = |done: fn(&Hub) -> bool| {
+            let hub = self.hub.clone();
+            async move {
+                while !done(&hub) && Instant::now() < deadline {
+                    tokio::time::sleep(LOOK).await;
+                }
+            }
+        };
+        wait(|hub| hub.uplink.is_idle() && !hub.switchboard.lock().has_wills()).await;
+        self.hub.switchboard.lock().end_all(Ending::ShuttingDown, false);
+        wait(|hub| hub.sessions() == 0 && hub.uplink.is_idle()).await;
+        info!(left = self.hub.sessions(), "stopped");
+    }
+}
+
+async fn pump(hub: Arc<Hub>) -> LinkError {
+    hub.uplink.pump().await
+}
+
+/// Hands what comes out of the backbone to the switchboard, and lets time pass for it.
+async fn switch(hub: Arc<Hub>, mut downlink: Downlink) -> LinkError {
+    let mut next_tick = tokio::time::Instant::now();
+    loop {
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep_until(next_tick) => {
+                let now = hub::now();
+                let mut switchboard = hub.switchboard.lock();
+                switchboard.tick(now);
+                let room = switchboard.next_deadline().map_or(TICK, |deadline| deadline.since(now.wall));
+                next_tick = tokio::time::Instant::now() + room.clamp(Duration::from_millis(1), TICK);
+            }
+            frame = downlink.next() => match frame {
+                Ok(frame) => {
+                    if let Some(frame) = frame.and_then(Frame::decode) {
+                        hub.switchboard.lock().handle(frame, hub::now());
+                    }
+                }
+                Err(error) => return error,
+            },
+        }
+    }
+}
+
+async fn publish_figures(hub: Arc<Hub>, interval: Duration) {
+    let mut figures = Figures::default();
+    let mut timer = tokio::time::interval(interval);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last = hub.started;
+    loop {
+        timer.tick().await;
+        let now = hub::now();
+        let passed = now.instant.saturating_duration_since(last);
+        last = now.instant;
+        let mut switchboard = hub.switchboard.lock();
+        let census = switchboard.census();
+        for (topic, value) in figures.update(&hub.counters, census, hub.started.elapsed(), passed) {
+            switchboard.publish_figure(topic, value, now);
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! From a fresh connection to a session: the CONNECT, and whether and how it is accepted.
+
+use super::outbox::Outbox;
+use super::packets::{self, NotConnected};
+use super::{Session, Transport};
+use crate::access::{Identity, Role};
+use crate::frame::{self, Qos};
+use crate::hub::Hub;
+use crate::properties;
+use crate::switchboard::Welcome;
+use bytes::Bytes;
+use mqtt_protocol_core::mqtt::common::Cursor;
+use mqtt_protocol_core::mqtt::connection::{ConnectionOptions, Event};
+use mqtt_protocol_core::mqtt::packet::{
+    self, AssignedClientIdentifier, GenericPacket, Packet, Property, SessionExpiryInterval,
+    SharedSubscriptionAvailable, TopicAliasMaximum,
+};
+use mqtt_protocol_core::mqtt::prelude::GenericPacketTrait;
+use mqtt_protocol_core::mqtt::role::Server;
+use mqtt_protocol_core::mqtt::{Connection, Version};
+use protocol::PeerId;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tracing::debug;
+
+/// Messages of QoS 1 and 2 that a client may have under way to us (receive maximum).
+const RECEIVE_MAXIMUM: u16 = 256;
+/// Topic aliases that a client may set for us.
+const TOPIC_ALIASES: u16 = 16;
+
+/// A will as accepted: what is published when the connection ends without a normal DISCONNECT.
+pub(super) struct Will {
+    /// Its frame, ready for the backbone.
+    pub(super) frame: Bytes,
+    /// How long it waits for the client to come back.
+    pub(super) delay: Duration,
+}
+
+/// What a CONNECT says, of either version.
+struct Hello<'a> {
+    version: Version,
+    client_id: &'a str,
+    clean: bool,
+    user: Option<&'a str>,
+    password: Option<&'a [u8]>,
+    will: Option<HelloWill<'a>>,
+    /// Asked for after the connection's end.
+    expiry: Duration,
+    authentication_method: bool,
+    max_packet: u32,
+}
+
+struct HelloWill<'a> {
+    topic: &'a str,
+    payload: &'a [u8],
+    qos: Qos,
+    retain: bool,
+    properties: &'a [Property],
+}
+
+/// Receives a connection: waits for its CONNECT, answers it, and gives the session if it was
+/// accepted. The caller bounds the time.
+pub(super) async fn receive<S: Transport>(mut socket: S, hub: Arc<Hub>) -> Option<Session<S>> {
+    let options =
+        ConnectionOptions::new().maximum_packet_size_recv(hub.limits.max_packet()).receive_maximum(RECEIVE_MAXIMUM);
+    let mut connection = Connection::<Server>::with_options(Version::Undetermined, options);
+    connection.set_auto_ping_response(true);
+    let (events, rest) = read_first_packet(&mut socket, &hub, &mut connection).await?;
+
+    let mut connect = None;
+    let mut deadline = None;
+    let mut answer = Vec::new();
+    for event in events {
+        match event {
+            Event::NotifyPacketReceived(packet) => connect = Some(packet),
+            Event::RequestTimerReset { duration_ms, .. } => deadline = Some(Duration::from_millis(duration_ms)),
+            // The library itself answers a CONNECT that it cannot read.
+            Event::RequestSendPacket { packet, .. } => answer.extend(packet.to_continuous_buffer()),
+            Event::NotifyError(error) => debug!(?error, "no CONNECT that can be read"),
+            _ => {}
+        }
+    }
+    let hello = connect.as_ref().and_then(Hello::of);
+    let Some(hello) = hello else {
+        refuse(socket, &hub, answer).await;
+        return None;
+    };
+    let version = hello.version;
+    let (identity, assigned, will) = match judge(&hello, &hub) {
+        Ok(judged) => judged,
+        Err((why, reason)) => {
+            debug!(client = hello.client_id, ?why, reason, "CONNECT refused");
+            let answer = packets::not_connected(version, why, &reason).map(|p| p.to_continuous_buffer());
+            refuse(socket, &hub, answer.unwrap_or_default()).await;
+            return None;
+        }
+    };
+
+    let outbox = Arc::new(Outbox::default());
+    let resumed = loop {
+        let welcome = hub.switchboard.lock().connect(&identity, &outbox, hello.clean, will.is_some(), Instant::now());
+        match welcome {
+            Welcome::In { resumed } => break resumed,
+            Welcome::Occupied(other) => poll_fn(|context| other.poll_released(context)).await,
+            Welcome::Kept => {
+                let reason = "an operator has this client identifier; choose another";
+                let answer = packets::not_connected(version, NotConnected::Forbidden, reason);
+                refuse(socket, &hub, answer.map(|p| p.to_continuous_buffer()).unwrap_or_default()).await;
+                return None;
+            }
+        }
+    };
+    hub.counters.connections.add(1);
+    let in_flight = resumed.as_ref().map_or(0, |suspended| suspended.in_flight());
+    let session_present = resumed.is_some_and(|suspended| suspended.resume(&mut connection));
+
+    let expiry = hello.expiry.min(hub.limits.session_expiry);
+    let mut properties = Vec::new();
+    if version == Version::V5_0 {
+        let mut add = |property: Result<Property, _>| properties.extend(property.ok().into_iter());
+        add(TopicAliasMaximum::new(TOPIC_ALIASES).map(Property::TopicAliasMaximum));
+        add(SharedSubscriptionAvailable::new(0).map(Property::SharedSubscriptionAvailable));
+        if expiry < hello.expiry {
+            let seconds = u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX);
+            add(SessionExpiryInterval::new(seconds).map(Property::SessionExpiryInterval));
+        }
+        if assigned {
+            add(AssignedClientIdentifier::new(identity.id.as_str()).map(Property::AssignedClientIdentifier));
+        }
+    }
+    debug!(client = %identity.id, ?version, session_present, "connected");
+    let max_packet_out = hello.max_packet;
+    let mut session = Session::new(socket, hub, connection, identity, outbox, version);
+    session.max_packet_out = max_packet_out;
+    session.will = will;
+    session.expiry = expiry;
+    session.in_flight = if session_present { in_flight } else { 0 };
+    session.stash = rest;
+    session.set_keep_alive(deadline);
+    if let Ok(connack) = packets::connected(version, session_present, properties) {
+        session.send(connack);
+    }
+    Some(session)
+}
+
+/// Reads until one packet is complete; gives what it led to, and the bytes that came after it.
+async fn read_first_packet<S: Transport>(
+    socket: &mut S,
+    hub: &Hub,
+    connection: &mut Connection<Server>,
+) -> Option<(Vec<Event>, Vec<u8>)> {
+    loop {
+        let mut found = None;
+        let read = poll_fn(|context| {
+            super::with_scratch(|scratch| {
+                let bytes = std::task::ready!(super::read(socket, context, scratch))?;
+                hub.counters.bytes_received.add(bytes.len() as u64);
+                let mut cursor = Cursor::new(bytes);
+                let events = connection.recv(&mut cursor);
+                if !events.is_empty() {
+                    let at = usize::try_from(cursor.position()).unwrap_or(bytes.len());
+                    found = Some((events, bytes.get(at..).unwrap_or_default().to_vec()));
+                }
+                std::task::Poll::Ready(std::io::Result::Ok(bytes.len()))
+            })
+        });
+        match read.await {
+            Ok(0) | Err(_) => return None,
+            Ok(_) if found.is_some() => {
+                hub.counters.packets_received.add(1);
+                return found;
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Answers and closes.
+async fn refuse<S: Transport>(mut socket: S, hub: &Hub, answer: Vec<u8>) {
+    hub.counters.bytes_sent.add(answer.len() as u64);
+    super::write_last(&mut socket, &answer).await;
+}
+
+/// Decides whether a CONNECT is accepted, and in whose name.
+fn judge(hello: &Hello<'_>, hub: &Hub) -> Result<(Identity, bool, Option<Will>), (NotConnected, String)> {
+    if hub.is_stopping() {
+        return Err((NotConnected::Stopping, "the broker stops".into()));
+    }
+    if hello.authentication_method {
+        let reason = "there are no authentication exchanges here; send user name and password, or neither";
+        return Err((NotConnected::AuthenticationMethod, reason.into()));
+    }
+    let assigned = hello.client_id.is_empty() && hello.version == Version::V5_0;
+    let id = if assigned { random_id() } else { PeerId::new(hello.client_id).map_err(|e| e.to_string()) };
+    let id = id.map_err(|reason| (NotConnected::Identifier, reason))?;
+    let role = hub
+        .users
+        .authenticate(hello.user, hello.password)
+        .map_err(|error| (NotConnected::Credentials, error.to_string()))?;
+    let identity = Identity { id, role };
+    let will = hello.will.as_ref().map(|will| accept_will(will, &identity, hub)).transpose()?;
+    Ok((identity, assigned, will))
+}
+
+fn accept_will(will: &HelloWill<'_>, who: &Identity, hub: &Hub) -> Result<Will, (NotConnected, String)> {
+    if !hub.rules.will(who, will.topic) {
+        let reason = match who.role {
+            Role::Peer => format!("a will may only go to rooms/{{room}}/agent/{}", who.id),
+            Role::Operator => "an operator leaves no will".into(),
+        };
+        return Err((NotConnected::Forbidden, reason));
+    }
+    if will.payload.len() > hub.limits.max_message {
+        let reason = format!("a will has at most {} bytes", hub.limits.max_message);
+        return Err((NotConnected::Forbidden, reason));
+    }
+    let delay = will.properties.iter().find_map(|property| match property {
+        Property::WillDelayInterval(interval) => Some(interval.val()),
+        _ => None,
+    });
+    let encode = |out: &mut bytes::BytesMut| properties::encode(will.properties, out);
+    Ok(Will {
+        frame: frame::publish(&who.id, will.topic, will.qos, will.retain, encode, will.payload),
+        delay: Duration::from_secs(delay.unwrap_or(0).into()),
+    })
+}
+
+/// An id for a client without one; nobody can guess it.
+fn random_id() -> Result<PeerId, String> {
+    let mut bytes = [0; 12];
+    getrandom::fill(&mut bytes).map_err(|e| e.to_string())?;
+    let mut id = String::from("peer-");
+    for byte in bytes {
+        id.push_str(&format!("{byte:02x}"));
+    }
+    PeerId::new(&id).map_err(|e| e.to_string())
+}
+
+impl<'a> Hello<'a> {
+    fn of(packet: &'a Packet) -> Option<Self> {
+        match packet {
+            GenericPacket::V3_1_1Connect(connect) => Some(Self {
+                version: Version::V3_1_1,
+                client_id: connect.client_id(),
+                clean: connect.clean_session(),
+                user: connect.user_name(),
+                password: connect.password(),
+                will: connect.will_topic().map(|topic| HelloWill {
+                    topic,
+                    payload: connect.will_payload().unwrap_or_default(),
+                    qos: qos(connect.will_qos()),
+                    retain: connect.will_retain(),
+                    properties: &[],
+                }),
+                expiry: if connect.clean_session() { Duration::ZERO } else { Duration::MAX },
+                authentication_method: false,
+                max_packet: u32::MAX,
+            }),
+            GenericPacket::V5_0Connect(connect) => {
+                let mut hello = Self {
+                    version: Version::V5_0,
+                    client_id: connect.client_id(),
+                    clean: connect.clean_start(),
+                    user: connect.user_name(),
+                    password: connect.password(),
+                    will: connect.will_topic().map(|topic| HelloWill {
+                        topic,
+                        payload: connect.will_payload().unwrap_or_default(),
+                        qos: qos(connect.will_qos()),
+                        retain: connect.will_retain(),
+                        properties: connect.will_props(),
+                    }),
+                    expiry: Duration::ZERO,
+                    authentication_method: false,
+                    max_packet: u32::MAX,
+                };
+                for property in connect.props() {
+                    match property {
+                        Property::SessionExpiryInterval(v) => hello.expiry = Duration::from_secs(v.val().into()),
+                        Property::MaximumPacketSize(v) => hello.max_packet = v.val(),
+                        Property::AuthenticationMethod(_) => hello.authentication_method = true,
+                        _ => {}
+                    }
+                }
+                Some(hello)
+            }
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn qos(qos: packet::Qos) -> Qos {
+    match qos {
+        packet::Qos::AtMostOnce => Qos::AtMostOnce,
+        packet::Qos::AtLeastOnce => Qos::AtLeastOnce,
+        packet::Qos::ExactlyOnce => Qos::ExactlyOnce,
+    }
+}

@@ -1,0 +1,231 @@
+//! What a client says, packet by packet.
+
+use super::packets::{self, Accepted};
+use super::{End, Session, Transport, connect::qos};
+use crate::access::authorize::{NotGranted, Refusal};
+use crate::frame::{self, Frame, Message, Qos};
+use crate::hub;
+use crate::properties;
+use crate::session::outbox::Delivery;
+use crate::switchboard::Subscription;
+use crate::switchboard::dispatch::json;
+use agent::rooms::Verdict;
+use mqtt_protocol_core::mqtt::packet::{GenericPacket, Packet, Property, RetainHandling, SubEntry};
+use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, PubrecReasonCode};
+use protocol::{ErrorCode, Topic};
+use std::time::{Duration, Instant};
+
+/// Subscriptions that one client may have.
+const MAX_SUBSCRIPTIONS: usize = 100;
+
+/// A PUBLISH of either version.
+struct Published<'a> {
+    topic: &'a str,
+    payload: &'a [u8],
+    qos: Qos,
+    retain: bool,
+    id: Option<u16>,
+    properties: &'a [Property],
+}
+
+impl<S: Transport> Session<S> {
+    pub(super) fn received(&mut self, packet: Packet, now: Instant) -> Result<(), End> {
+        match packet {
+            GenericPacket::V3_1_1Publish(p) => self.publish(&Published {
+                topic: p.topic_name(),
+                payload: p.payload().as_slice(),
+                qos: qos(p.qos()),
+                retain: p.retain(),
+                id: p.packet_id(),
+                properties: &[],
+            }),
+            GenericPacket::V5_0Publish(p) => self.publish(&Published {
+                topic: p.topic_name(),
+                payload: p.payload().as_slice(),
+                qos: qos(p.qos()),
+                retain: p.retain(),
+                id: p.packet_id(),
+                properties: p.props(),
+            }),
+            GenericPacket::V3_1_1Pubrec(p) => self.pubrec(p.packet_id(), true),
+            GenericPacket::V5_0Pubrec(p) => {
+                self.pubrec(p.packet_id(), p.reason_code().is_none_or(|code| code == PubrecReasonCode::Success))
+            }
+            GenericPacket::V3_1_1Pubrel(p) => self.pubrel(p.packet_id()),
+            GenericPacket::V5_0Pubrel(p) => self.pubrel(p.packet_id()),
+            GenericPacket::V3_1_1Subscribe(p) => self.subscribe(p.packet_id(), p.entries(), None, now),
+            GenericPacket::V5_0Subscribe(p) => {
+                let id = p.props().iter().find_map(|property| match property {
+                    Property::SubscriptionIdentifier(id) => Some(id.val()),
+                    _ => None,
+                });
+                self.subscribe(p.packet_id(), p.entries(), id, now)
+            }
+            GenericPacket::V3_1_1Unsubscribe(p) => {
+                self.unsubscribe(p.packet_id(), p.entries().iter().map(|filter| filter.as_str()))
+            }
+            GenericPacket::V5_0Unsubscribe(p) => {
+                self.unsubscribe(p.packet_id(), p.entries().iter().map(|filter| filter.as_str()))
+            }
+            GenericPacket::V3_1_1Disconnect(_) => Err(End::Disconnected { with_will: false }),
+            GenericPacket::V5_0Disconnect(p) => Err(self.disconnected(p.reason_code(), p.props().as_deref())),
+            GenericPacket::V5_0Auth(_) => Err(self.violation(DisconnectReasonCode::ProtocolError)),
+            _ => Ok(()),
+        }
+    }
+
+    fn publish(&mut self, published: &Published<'_>) -> Result<(), End> {
+        self.hub.counters.publishes_received.add(1);
+        if published.id == Some(0) {
+            return Err(self.violation(DisconnectReasonCode::ProtocolError)); // MQTT-2.2.1-3
+        }
+        if published.topic.is_empty() || published.topic.contains(['+', '#', '\0']) {
+            return Err(self.violation(DisconnectReasonCode::TopicNameInvalid));
+        }
+        let limit = self.hub.limits.max_message;
+        let accepted = if published.payload.len() > limit {
+            self.refuse(Refusal {
+                code: ErrorCode::TooLarge,
+                why: format!("a message has at most {limit} bytes, this one has {}", published.payload.len()),
+                room: Topic::parse(published.topic).ok().map(|topic| topic.room().to_owned()),
+            });
+            Accepted::TooLarge
+        } else {
+            let signal = |room: &str, from: &str, to: &str| match self.hub.rooms.read().may_signal(room, from, to) {
+                Verdict::Allowed | Verdict::ToAway => Ok(()),
+                Verdict::NotAMember(reason) => Err(reason.explain(room, from, to)),
+            };
+            match self.hub.rules.publish(&self.who, published.topic, signal) {
+                Ok(()) => {
+                    self.hub.uplink.push(frame::publish(
+                        &self.who.id,
+                        published.topic,
+                        published.qos,
+                        published.retain,
+                        |out| properties::encode(published.properties, out),
+                        published.payload,
+                    ));
+                    Accepted::Yes
+                }
+                Err(refusal) => {
+                    self.refuse(refusal);
+                    Accepted::Forbidden
+                }
+            }
+        };
+        if let Some(Ok(packet)) =
+            published.id.and_then(|id| packets::acknowledged(self.version, published.qos, id, accepted))
+        {
+            self.send(packet);
+        }
+        Ok(())
+    }
+
+    /// Has the client told of a refusal; in order with the agent's other words to it.
+    fn refuse(&self, refusal: Refusal) {
+        let Refusal { code, why, room } = refusal;
+        self.hub.uplink.push(Frame::Refused { client: self.who.id.clone(), room, code, why }.encode());
+    }
+
+    /// The connection ends for a packet beyond all limits: says so first, if the client listens.
+    pub(super) fn tell_too_large(&mut self, now: Instant) {
+        const ROOM: &str = crate::switchboard::NO_ROOM;
+        let topic = Topic::FromAgent { room: ROOM, to: self.who.id.as_str() }.to_string();
+        if !self.hub.switchboard.lock().listens(&self.who.id, &topic) {
+            return;
+        }
+        let why = format!("a message has at most {} bytes", self.hub.limits.max_message);
+        let error = self.hub.rooms.write().error(ROOM, ErrorCode::TooLarge, why, hub::now().wall);
+        let message = Message::own(topic, json(&error), Qos::AtMostOnce);
+        let delivery =
+            Delivery { message, qos: Qos::AtMostOnce, retain: false, subscriptions: Vec::new(), received: now };
+        // Straight into the buffer: the library accepts nothing after its DISCONNECT.
+        packets::write_qos_0(&mut self.unwritten, self.version, &delivery, self.max_packet_out, now);
+    }
+
+    fn pubrec(&mut self, id: u16, success: bool) -> Result<(), End> {
+        if success && let Ok(packet) = packets::release(self.version, id) {
+            self.send(packet);
+        }
+        Ok(())
+    }
+
+    fn pubrel(&mut self, id: u16) -> Result<(), End> {
+        if let Ok(packet) = packets::complete(self.version, id) {
+            self.send(packet);
+        }
+        Ok(())
+    }
+
+    fn subscribe(&mut self, packet: u16, entries: &[SubEntry], id: Option<u32>, now: Instant) -> Result<(), End> {
+        if packet == 0 {
+            return Err(self.violation(DisconnectReasonCode::ProtocolError)); // MQTT-2.2.1-3
+        }
+        let mut verdicts = Vec::with_capacity(entries.len());
+        let mut granted = Vec::new();
+        {
+            let mut switchboard = self.hub.switchboard.lock();
+            for entry in entries {
+                let (filter, options) = (entry.topic_filter(), entry.sub_opts());
+                let verdict = self.hub.rules.subscribe(&self.who, filter).and_then(|()| {
+                    let has_room = switchboard.subscriptions_of(&self.who.id) < MAX_SUBSCRIPTIONS;
+                    has_room.then_some(qos(options.qos())).ok_or(NotGranted::TooMany)
+                });
+                verdicts.push(verdict);
+                if let Ok(qos) = verdict {
+                    let subscription = Subscription {
+                        filter: filter.into(),
+                        qos,
+                        no_local: options.nl(),
+                        retain_as_published: options.rap(),
+                        id,
+                    };
+                    let is_new = switchboard.subscribe(&self.who.id, subscription.clone());
+                    let wants_retained = match options.rh() {
+                        RetainHandling::SendRetained => true,
+                        RetainHandling::SendRetainedIfNotExists => is_new,
+                        RetainHandling::DoNotSendRetained => false,
+                    };
+                    if wants_retained {
+                        granted.push(subscription);
+                    }
+                }
+            }
+        }
+        if let Ok(answer) = packets::subscribed(self.version, packet, &verdicts) {
+            self.send(answer);
+        }
+        for subscription in granted {
+            self.hub.switchboard.lock().send_retained(&self.who.id, &subscription, now);
+        }
+        Ok(())
+    }
+
+    fn unsubscribe<'a>(&mut self, packet: u16, filters: impl Iterator<Item = &'a str>) -> Result<(), End> {
+        if packet == 0 {
+            return Err(self.violation(DisconnectReasonCode::ProtocolError)); // MQTT-2.2.1-3
+        }
+        let existed: Vec<bool> = {
+            let mut switchboard = self.hub.switchboard.lock();
+            filters.map(|filter| switchboard.unsubscribe(&self.who.id, filter)).collect()
+        };
+        if let Ok(answer) = packets::unsubscribed(self.version, packet, &existed) {
+            self.send(answer);
+        }
+        Ok(())
+    }
+
+    /// DISCONNECT under 5.0 may change how long the session is kept, but not from nothing to
+    /// something (MQTT 3.14.2.2.2).
+    fn disconnected(&mut self, code: Option<DisconnectReasonCode>, properties: Option<&[Property]>) -> End {
+        for property in properties.unwrap_or_default() {
+            if let Property::SessionExpiryInterval(interval) = property {
+                if self.expiry.is_zero() && interval.val() > 0 {
+                    return self.violation(DisconnectReasonCode::ProtocolError);
+                }
+                self.expiry = Duration::from_secs(interval.val().into()).min(self.hub.limits.session_expiry);
+            }
+        }
+        End::Disconnected { with_will: code.is_some_and(|code| code != DisconnectReasonCode::NormalDisconnection) }
+    }
+}

@@ -1,0 +1,431 @@
+//! One connection: bytes in, MQTT packets, decisions, bytes out.
+//!
+//! The protocol itself (parsing, packet ids, handshakes of QoS 1 and 2, topic aliases, receive
+//! maximum) is mqtt-protocol-core's, without I/O. Here is what drives it: a task that reads when
+//! the backbone has room, hands on what access allows, and writes what the switchboard queued.
+//! An idle session holds no buffers; all sessions of a thread read into one scratch buffer.
+
+mod connect;
+mod inbound;
+pub mod outbox;
+mod packets;
+pub mod suspended;
+
+use crate::access::Identity;
+use crate::frame::{Frame, Qos};
+use crate::hub::Hub;
+use connect::Will;
+use mqtt_protocol_core::mqtt::common::Cursor;
+use mqtt_protocol_core::mqtt::connection::{Event, TimerKind};
+use mqtt_protocol_core::mqtt::packet::{GenericPacket, Packet};
+use mqtt_protocol_core::mqtt::prelude::GenericPacketTrait;
+use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, MqttError};
+use mqtt_protocol_core::mqtt::role::Server;
+use mqtt_protocol_core::mqtt::{Connection, Version};
+use outbox::{Delivery, Ending, Outbox};
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use suspended::Suspended;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::Sleep;
+use tracing::debug;
+
+/// What a session runs over: TCP, or a WebSocket that looks like a stream of bytes.
+pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Transport for T {}
+
+/// Bytes that may wait for a slow socket before the session stops reading from it and taking from
+/// its outbox.
+const MAX_UNWRITTEN: usize = 64 * 1024;
+/// Messages of QoS 1 and 2 under way to one client, if it does not ask for fewer.
+const MAX_IN_FLIGHT: u16 = 64;
+/// Reads in one turn, before other sessions get theirs.
+const READS_PER_TURN: usize = 8;
+/// Time for the last bytes to a client.
+const LAST_WRITE: Duration = Duration::from_secs(1);
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; 32 * 1024]);
+}
+
+fn with_scratch<R>(use_it: impl FnOnce(&mut [u8]) -> R) -> R {
+    SCRATCH.with_borrow_mut(|scratch| use_it(scratch))
+}
+
+fn read<'a, S: Transport>(
+    socket: &mut S,
+    context: &mut Context<'_>,
+    scratch: &'a mut [u8],
+) -> Poll<io::Result<&'a [u8]>> {
+    let mut buffer = ReadBuf::new(scratch);
+    ready!(Pin::new(socket).poll_read(context, &mut buffer))?;
+    let length = buffer.filled().len();
+    Poll::Ready(Ok(&scratch[..length]))
+}
+
+/// Writes the last bytes, within limits, and closes.
+async fn write_last<S: Transport>(socket: &mut S, bytes: &[u8]) {
+    let write = async {
+        socket.write_all(bytes).await?;
+        socket.shutdown().await
+    };
+    // The other side may be gone already; there is nobody left to tell.
+    let _ = tokio::time::timeout(LAST_WRITE, write).await;
+}
+
+/// Serves one connection to its end.
+pub async fn serve<S: Transport>(socket: S, hub: Arc<Hub>) {
+    let limit = hub.limits.connect_timeout;
+    match tokio::time::timeout(limit, Box::pin(connect::receive(socket, hub))).await {
+        Ok(Some(session)) => session.run().await,
+        Ok(None) => {}
+        Err(_) => debug!("no CONNECT within {limit:?}"),
+    }
+}
+
+/// Whether the flags in a packet's first byte are those that its type has (MQTT-2.2.2-2, table 2.2);
+/// the library does not look at them.
+fn has_legal_flags(first: u8) -> bool {
+    const PUBLISH: u8 = 3;
+    const PUBREL: u8 = 6;
+    const SUBSCRIBE: u8 = 8;
+    const UNSUBSCRIBE: u8 = 10;
+    match first >> 4 {
+        PUBLISH => true, // DUP, QoS, RETAIN; judged by the library
+        PUBREL | SUBSCRIBE | UNSUBSCRIBE => first & 0xF == 0b0010,
+        _ => first & 0xF == 0,
+    }
+}
+
+/// Why a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The client sent DISCONNECT; whether it wants its will sent all the same (5.0: 0x04).
+    Disconnected { with_will: bool },
+    /// The connection is gone, or was given up.
+    Lost,
+    /// The broker ends it.
+    Broker(Ending),
+}
+
+struct Session<S: Transport> {
+    socket: S,
+    hub: Arc<Hub>,
+    connection: Connection<Server>,
+    who: Identity,
+    outbox: Arc<Outbox>,
+    version: Version,
+    max_packet_out: u32,
+    will: Option<Will>,
+    /// How long the session is kept after the connection.
+    expiry: Duration,
+    in_flight: u16,
+    /// Read, not yet handled: the backbone had no room.
+    stash: Vec<u8>,
+    /// The next byte is not the first of a packet.
+    mid_packet: bool,
+    /// Not yet written, from `written` on.
+    unwritten: Vec<u8>,
+    written: usize,
+    /// When the client must have said something (MQTT-3.1.2-22). Checked when the timer fires, so
+    /// that packets move a number and not a timer.
+    keep_alive: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+    left: bool,
+}
+
+impl<S: Transport> Session<S> {
+    fn new(
+        socket: S,
+        hub: Arc<Hub>,
+        connection: Connection<Server>,
+        who: Identity,
+        outbox: Arc<Outbox>,
+        version: Version,
+    ) -> Self {
+        hub.session_begins();
+        Self {
+            socket,
+            hub,
+            connection,
+            who,
+            outbox,
+            version,
+            max_packet_out: u32::MAX,
+            will: None,
+            expiry: Duration::ZERO,
+            in_flight: 0,
+            stash: Vec::new(),
+            mid_packet: false,
+            unwritten: Vec::new(),
+            written: 0,
+            keep_alive: None,
+            timer: None,
+            left: false,
+        }
+    }
+
+    async fn run(mut self) {
+        let end = poll_fn(|context| self.poll(context)).await;
+        debug!(client = %self.who.id, ?end, "session ends");
+        if let End::Broker(ending) = end
+            && let Some(Ok(packet)) = packets::disconnect(self.version, packets::reason(ending))
+        {
+            self.send(packet);
+        }
+        self.leave(end);
+        let unwritten = std::mem::take(&mut self.unwritten);
+        write_last(&mut self.socket, &unwritten[self.written..]).await;
+    }
+
+    /// Gives the place up: will, notice to the agent, and what is kept, in this order.
+    fn leave(&mut self, end: End) {
+        self.left = true;
+        let now = Instant::now();
+        let keep = (!self.expiry.is_zero()).then(|| now + self.expiry);
+        if let Some(will) = self.will.take()
+            && !matches!(end, End::Disconnected { with_will: false })
+        {
+            // A delayed will is due when the session ends, at the latest (MQTT-3.1.3-9).
+            match (keep, will.delay.is_zero(), Frame::decode(will.frame.clone())) {
+                (Some(expires), false, Some(Frame::Publish(message))) => {
+                    let due = expires.min(now + will.delay);
+                    self.hub.switchboard.lock().delay_will(&self.who.id, message, due);
+                }
+                _ => self.hub.uplink.push(will.frame),
+            }
+        }
+        let lost = !matches!(end, End::Disconnected { .. });
+        self.hub.uplink.push(Frame::Ended { client: self.who.id.clone(), lost }.encode());
+        let keep = keep.map(|expires| (Suspended::of(&self.connection), expires));
+        self.hub.switchboard.lock().disconnect(&self.who.id, &self.outbox, keep);
+        self.hub.session_ends();
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        for _ in 0..READS_PER_TURN {
+            if let Some(ending) = self.take_from_outbox(context) {
+                return Poll::Ready(End::Broker(ending));
+            }
+            if let Poll::Ready(Err(error)) = self.poll_write(context) {
+                debug!(client = %self.who.id, %error, "cannot write");
+                return Poll::Ready(End::Lost);
+            }
+            match self.poll_read(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(end)) => return Poll::Ready(end),
+                Poll::Pending => {
+                    // What was just handled may have answers that go out now; what is left
+                    // unwritten waits for the socket.
+                    return self.poll_keep_alive(context);
+                }
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_keep_alive(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        while let (Some(deadline), Some(timer)) = (self.keep_alive, &mut self.timer) {
+            ready!(timer.as_mut().poll(context));
+            if Instant::now() < deadline {
+                timer.as_mut().reset(deadline.into());
+                continue;
+            }
+            self.keep_alive = None;
+            let events = self.connection.notify_timer_fired(TimerKind::PingreqRecv);
+            debug!(client = %self.who.id, "nothing heard within one and a half keep-alives");
+            // Only the DISCONNECT that it asks for is of interest; the end is certain.
+            let _ = self.handle(events, deadline);
+            return Poll::Ready(End::Lost);
+        }
+        Poll::Pending
+    }
+
+    fn set_keep_alive(&mut self, after: Option<Duration>) {
+        self.keep_alive = after.map(|after| Instant::now() + after);
+        self.timer = after.map(|after| Box::pin(tokio::time::sleep(after)));
+    }
+
+    /// Reads once and handles what came. `Pending` when there is nothing to read, or the session
+    /// must not read now.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if self.unwritten.len() - self.written > MAX_UNWRITTEN {
+            return Poll::Pending;
+        }
+        ready!(self.hub.uplink.poll_room(context));
+        let now = Instant::now();
+        if !self.stash.is_empty() {
+            let stash = std::mem::take(&mut self.stash);
+            return Poll::Ready(self.feed(&stash, now));
+        }
+        with_scratch(|scratch| match ready!(read(&mut self.socket, context, scratch)) {
+            Ok([]) => Poll::Ready(Err(End::Lost)),
+            Ok(bytes) => {
+                self.hub.counters.bytes_received.add(bytes.len() as u64);
+                Poll::Ready(self.feed(bytes, now))
+            }
+            Err(error) => {
+                debug!(client = %self.who.id, %error, "cannot read");
+                Poll::Ready(Err(End::Lost))
+            }
+        })
+    }
+
+    /// Handles bytes packet by packet, as long as the backbone has room; the rest is stashed. A
+    /// packet may be far smaller than what it becomes (a topic alias stands for a long topic).
+    fn feed(&mut self, bytes: &[u8], now: Instant) -> Result<(), End> {
+        let mut cursor = Cursor::new(bytes);
+        loop {
+            let at = usize::try_from(cursor.position()).unwrap_or(bytes.len());
+            if at >= bytes.len() {
+                return Ok(());
+            }
+            if !self.hub.uplink.has_room() || self.unwritten.len() - self.written > MAX_UNWRITTEN {
+                self.stash = bytes[at..].to_vec();
+                return Ok(());
+            }
+            if !self.mid_packet && !has_legal_flags(bytes[at]) {
+                return Err(self.violation(DisconnectReasonCode::MalformedPacket));
+            }
+            let events = self.connection.recv(&mut cursor);
+            self.mid_packet = events.is_empty(); // a whole packet always leads to something
+            self.handle(events, now)?;
+        }
+    }
+
+    fn handle(&mut self, events: Vec<Event>, now: Instant) -> Result<(), End> {
+        let too_large = |event: &Event| matches!(event, Event::NotifyError(MqttError::PacketTooLarge));
+        if events.iter().any(too_large) {
+            self.tell_too_large(now);
+        }
+        let mut end = Ok(());
+        for event in events {
+            match event {
+                Event::NotifyPacketReceived(packet) => {
+                    self.hub.counters.packets_received.add(1);
+                    self.received(packet, now)?;
+                }
+                Event::RequestSendPacket { packet, .. } => self.write_packet(&packet),
+                Event::NotifyPacketIdReleased(_) => self.in_flight = self.in_flight.saturating_sub(1),
+                Event::RequestTimerReset { duration_ms, .. } => {
+                    self.keep_alive = Some(now + Duration::from_millis(duration_ms));
+                }
+                Event::RequestTimerCancel(_) => self.keep_alive = None,
+                Event::NotifyError(error) => {
+                    debug!(client = %self.who.id, ?error, "protocol error");
+                    end = Err(End::Lost);
+                }
+                Event::RequestClose => end = Err(End::Lost),
+            }
+        }
+        end
+    }
+
+    /// Hands a packet to the library, and does what it says.
+    fn send(&mut self, packet: Packet) {
+        let events = self.connection.send(packet);
+        for event in events {
+            match event {
+                Event::RequestSendPacket { packet, .. } => self.write_packet(&packet),
+                Event::NotifyPacketIdReleased(_) => self.in_flight = self.in_flight.saturating_sub(1),
+                Event::NotifyError(error) => debug!(client = %self.who.id, ?error, "not sent"),
+                _ => {}
+            }
+        }
+    }
+
+    fn write_packet(&mut self, packet: &Packet) {
+        self.hub.counters.packets_sent.add(1);
+        if matches!(packet, GenericPacket::V3_1_1Publish(_) | GenericPacket::V5_0Publish(_)) {
+            self.hub.counters.publishes_sent.add(1);
+        }
+        for part in packet.to_buffers() {
+            self.unwritten.extend_from_slice(&part);
+        }
+    }
+
+    /// Ends the connection for something that the client must not do.
+    fn violation(&mut self, code: DisconnectReasonCode) -> End {
+        debug!(client = %self.who.id, ?code, "protocol violation");
+        if let Some(Ok(packet)) = packets::disconnect(self.version, code) {
+            self.send(packet);
+        }
+        End::Lost
+    }
+
+    /// Turns queued deliveries into packets, as far as the client may be sent.
+    fn take_from_outbox(&mut self, context: &mut Context<'_>) -> Option<Ending> {
+        let mut now = None;
+        while self.unwritten.len() - self.written < MAX_UNWRITTEN {
+            match self.outbox.poll(context) {
+                Poll::Pending => return None,
+                Poll::Ready(Some(ending)) => return Some(ending),
+                Poll::Ready(None) => {}
+            }
+            let vacant = self.connection.get_receive_maximum_vacancy_for_send().unwrap_or(u16::MAX);
+            let may_send = vacant > 0 && self.in_flight < MAX_IN_FLIGHT;
+            let delivery = self.outbox.take_if(|delivery| may_send || delivery.qos == Qos::AtMostOnce)?;
+            self.deliver(&delivery, *now.get_or_insert_with(Instant::now));
+        }
+        None
+    }
+
+    fn deliver(&mut self, delivery: &Delivery, now: Instant) {
+        let counters = self.hub.counters.clone();
+        if delivery.qos == Qos::AtMostOnce {
+            if packets::write_qos_0(&mut self.unwritten, self.version, delivery, self.max_packet_out, now) {
+                counters.packets_sent.add(1);
+                counters.publishes_sent.add(1);
+            } else {
+                counters.dropped.add(1);
+            }
+            return;
+        }
+        let Ok(id) = self.connection.acquire_packet_id() else {
+            counters.dropped.add(1);
+            return;
+        };
+        match packets::publish(self.version, delivery, id, now) {
+            Some(Ok(packet)) => {
+                self.in_flight += 1;
+                self.send(packet);
+            }
+            _ => {
+                self.connection.release_packet_id(id);
+                counters.dropped.add(1);
+            }
+        }
+    }
+
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.unwritten.len() {
+            let rest = &self.unwritten[self.written..];
+            let written = ready!(Pin::new(&mut self.socket).poll_write(context, rest))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.hub.counters.bytes_sent.add(written as u64);
+            self.written += written;
+        }
+        if !self.unwritten.is_empty() {
+            self.unwritten = Vec::new(); // an idle session holds no memory for it
+            self.written = 0;
+        }
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+}
+
+impl<S: Transport> Drop for Session<S> {
+    /// A session that is dropped without its end (its task panicked) leaves like a lost one.
+    fn drop(&mut self) {
+        if !self.left {
+            self.leave(End::Lost);
+        }
+    }
+}

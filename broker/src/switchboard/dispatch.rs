@@ -1,0 +1,269 @@
+//! What happens to a frame that comes out of the backbone.
+
+use super::{Client, Delivery, Line, MAX_QUEUED, MAX_QUEUED_BYTES, NO_ROOM, Switchboard, filter};
+use crate::access::Role;
+use crate::frame::{Frame, Message, Qos};
+use agent::rooms::{Input, Output, Verdict};
+use protocol::{ErrorCode, PeerId, RoomId, Timestamp, Topic};
+use serde::Serialize;
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// The moment at which something is handled, on both clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// For intervals.
+    pub instant: Instant,
+    /// For the wire.
+    pub wall: Timestamp,
+}
+
+impl Switchboard {
+    /// Handles one frame.
+    pub fn handle(&mut self, frame: Frame, now: Now) {
+        match frame {
+            Frame::Publish(message) => self.publish(message, now),
+            Frame::Ended { client, lost } => self.agent(Input::Ended { peer: &client, lost }, now),
+            Frame::Refused { client, room, code, why } => self.refuse(&client, room.as_deref(), code, &why, now),
+        }
+    }
+
+    /// When [`Self::tick`] is due at the latest for the rooms' sake.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.rooms.read().next_deadline()
+    }
+
+    /// Lets time pass: grace times, delayed wills, expiry of sessions and retained messages, and
+    /// the counts that operators see.
+    pub fn tick(&mut self, now: Now) {
+        self.agent(Input::Tick, now);
+        let due: Vec<PeerId> =
+            self.wills.iter().filter(|(_, (due, _))| *due <= now.instant).map(|(id, _)| id.clone()).collect();
+        for id in due {
+            if let Some((_, will)) = self.wills.remove(&id) {
+                self.publish(will, now);
+            }
+        }
+        let expired = |client: &Client| matches!(&client.line, Line::Disconnected(s) if s.expires <= now.instant);
+        let expired: Vec<PeerId> =
+            self.clients.iter().filter(|(_, client)| expired(client)).map(|(id, _)| id.clone()).collect();
+        for id in expired {
+            if let Some(client) = self.clients.remove(&id) {
+                self.forget_subscriptions(&id, &client);
+            }
+        }
+        self.retained.sweep(now.instant);
+        for room in std::mem::take(&mut self.stale) {
+            self.show_state(&room, now);
+        }
+    }
+
+    /// Publishes a figure of `$SYS`.
+    pub fn publish_figure(&mut self, topic: String, value: String, now: Now) {
+        let message = Message::own(topic, value.into_bytes(), Qos::AtMostOnce);
+        self.to_operators(&message, now);
+        if !self.retained.set(message, now.instant) {
+            self.counters.dropped.add(1);
+        }
+    }
+
+    fn publish(&mut self, message: Message, now: Now) {
+        let topic = message.topic().to_owned();
+        match Topic::parse(&topic) {
+            Ok(Topic::ToAgent { room, from }) => {
+                self.to_operators(&message, now);
+                if let Ok(from) = PeerId::new(from) {
+                    self.agent(Input::Message { room, from: &from, payload: &message.payload }, now);
+                }
+            }
+            Ok(Topic::Signal { room, to, from }) => self.signal(room, to, from, message, now),
+            Ok(Topic::Control { room }) => {
+                self.to_operators(&message, now);
+                self.agent(Input::Order { room, payload: &message.payload }, now);
+            }
+            Ok(_) => {}
+            Err(_) => self.to_opened(message, now),
+        }
+    }
+
+    fn signal(&mut self, room: &str, to: &str, from: &str, message: Message, now: Now) {
+        let verdict = self.rooms.read().may_signal(room, from, to);
+        match verdict {
+            Verdict::Allowed | Verdict::ToAway => {
+                self.rooms.read().count_signal(room);
+                if !self.operators.is_empty() {
+                    self.stale.insert(room.into());
+                    self.to_operators(&message, now);
+                }
+                if verdict == Verdict::Allowed {
+                    self.to_inbox(to, message, now);
+                } else if let (Ok(room), Ok(to)) = (RoomId::new(room), PeerId::new(to))
+                    && !self.held.put(room, to, message)
+                {
+                    self.counters.dropped.add(1);
+                }
+            }
+            Verdict::NotAMember(reason) => {
+                // It was allowed when it was sent, and one of the two has left since.
+                let why = reason.explain(room, from, to);
+                if let Ok(from) = PeerId::new(from) {
+                    self.refuse(&from, Some(room), ErrorCode::NotAMember, &why, now);
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, client: &PeerId, room: Option<&str>, code: ErrorCode, why: &str, now: Now) {
+        self.counters.refused.add(1);
+        let named = room.and_then(|room| RoomId::new(room).ok());
+        if let Some(room) = &named {
+            self.agent(Input::Refused { room: room.as_str(), peer: client, code, why }, now);
+        }
+        let room = named.as_ref().map_or(NO_ROOM, RoomId::as_str);
+        let error = self.rooms.write().error(room, code, why, now.wall);
+        let topic = Topic::FromAgent { room, to: client.as_str() }.to_string();
+        self.from_agent(client.as_str(), Message::own(topic, json(&error), Qos::AtLeastOnce), now);
+    }
+
+    /// Lets the room agent handle something, and does what it says.
+    fn agent(&mut self, input: Input<'_>, now: Now) {
+        let mut outputs = Vec::new();
+        self.rooms.write().handle(now.wall, input, &mut outputs);
+        for output in outputs {
+            match output {
+                Output::Tell { room, to, message } => {
+                    let topic = Topic::FromAgent { room: room.as_str(), to: to.as_str() }.to_string();
+                    self.from_agent(to.as_str(), Message::own(topic, json(&message), Qos::AtLeastOnce), now);
+                }
+                Output::Happened { room, event } if !self.operators.is_empty() => {
+                    let topic = Topic::Events { room: room.as_str() }.to_string();
+                    self.to_operators(&Message::own(topic, json(&event), Qos::AtLeastOnce), now);
+                }
+                Output::Changed { room } if !self.operators.is_empty() => self.show_state(room.as_str(), now),
+                Output::Happened { .. } | Output::Changed { .. } => {}
+                Output::Resume { room, peer } => {
+                    for message in self.held.take(&room, &peer) {
+                        self.to_inbox(peer.as_str(), message, now);
+                    }
+                }
+                Output::Forget { room, peer } => {
+                    let lost = self.held.take(&room, &peer).len();
+                    self.counters.dropped.add(lost as u64);
+                }
+            }
+        }
+    }
+
+    fn show_state(&mut self, room: &str, now: Now) {
+        let payload = self.rooms.read().state(room).map(|state| json(&state)).unwrap_or_default();
+        let mut message = Message::own(Topic::State { room }.to_string(), payload, Qos::AtLeastOnce);
+        message.retain = true;
+        self.to_operators(&message, now);
+    }
+
+    fn from_agent(&mut self, to: &str, message: Message, now: Now) {
+        self.to_operators(&message, now);
+        self.to_inbox(to, message, now);
+    }
+
+    /// Delivers to the one client that the topic names.
+    fn to_inbox(&mut self, to: &str, message: Message, now: Now) {
+        let Some(client) = self.clients.get_mut(to).filter(|client| client.role == Role::Peer) else { return };
+        let mut qos = None;
+        let mut subscriptions = Vec::new();
+        for own in client.subscriptions.iter().filter(|own| filter::matches(&own.filter, message.topic())) {
+            qos = qos.max(Some(own.qos));
+            subscriptions.extend(own.id);
+        }
+        let Some(granted) = qos else { return };
+        let qos = granted.min(message.qos);
+        let delivery = Delivery { message, qos, retain: false, subscriptions, received: now.instant };
+        if !client.put(delivery) {
+            self.counters.dropped.add(1);
+        }
+    }
+
+    fn to_operators(&mut self, message: &Message, now: Now) {
+        if self.operators.is_empty() {
+            return;
+        }
+        let mut receivers = Receivers::default();
+        self.operators.matching(message.topic(), &mut |id, own| receivers.add(id, own, message));
+        self.deliver(receivers, message, now);
+    }
+
+    fn to_opened(&mut self, message: Message, now: Now) {
+        let mut receivers = Receivers::default();
+        self.operators.matching(message.topic(), &mut |id, own| receivers.add(id, own, &message));
+        self.opened.matching(message.topic(), &mut |id, own| receivers.add(id, own, &message));
+        self.deliver(receivers, &message, now);
+        if message.retain && !self.retained.set(message, now.instant) {
+            self.counters.dropped.add(1);
+        }
+    }
+
+    fn deliver(&mut self, receivers: Receivers, message: &Message, now: Now) {
+        for (id, granted) in receivers.0 {
+            let delivery = Delivery {
+                message: message.clone(),
+                qos: granted.qos.min(message.qos),
+                retain: message.retain && granted.retain_as_published,
+                subscriptions: granted.ids,
+                received: now.instant,
+            };
+            if !self.clients.get_mut(&id).is_some_and(|client| client.put(delivery)) {
+                self.counters.dropped.add(1);
+            }
+        }
+    }
+}
+
+impl Client {
+    /// `false` if there is no room for it.
+    fn put(&mut self, delivery: Delivery) -> bool {
+        match &mut self.line {
+            Line::Connected(outbox) => outbox.put(delivery) == crate::session::outbox::Put::Queued,
+            Line::Disconnected(_) if delivery.qos == Qos::AtMostOnce => true,
+            Line::Disconnected(session) => {
+                let bytes = session.bytes + delivery.message.size();
+                let fits = session.queue.len() < MAX_QUEUED && bytes <= MAX_QUEUED_BYTES;
+                if fits {
+                    session.bytes = bytes;
+                    session.queue.push_back(delivery);
+                }
+                fits
+            }
+        }
+    }
+}
+
+/// Who gets a message, each once with the best of its subscriptions (MQTT-3.3.5-1).
+#[derive(Default)]
+struct Receivers(HashMap<PeerId, Granted>);
+
+struct Granted {
+    qos: Qos,
+    retain_as_published: bool,
+    ids: Vec<u32>,
+}
+
+impl Receivers {
+    fn add(&mut self, id: &PeerId, own: &super::Subscription, message: &Message) {
+        if own.no_local && message.from() == id.as_str() {
+            return;
+        }
+        let granted = self.0.entry(id.clone()).or_insert(Granted {
+            qos: Qos::AtMostOnce,
+            retain_as_published: false,
+            ids: Vec::new(),
+        });
+        granted.qos = granted.qos.max(own.qos);
+        granted.retain_as_published |= own.retain_as_published;
+        granted.ids.extend(own.id);
+    }
+}
+
+/// Our own messages always serialise: their maps have text for keys.
+pub fn json(message: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(message).unwrap_or_default()
+}

@@ -1,0 +1,329 @@
+//! The switchboard: who is connected, who subscribed to what, and who gets a message.
+//!
+//! A signal names its receiver in the topic, so it is delivered by one look-up of the client id.
+//! Only operators hold wildcards over rooms, and they are few; other wildcards concern topics that
+//! the configuration opens. The two kinds are kept apart, so that no filter of a peer, however
+//! wide, is ever asked about a topic under `rooms/`, `control/` or `$`.
+
+pub mod dispatch;
+pub mod filter;
+mod held;
+mod retained;
+mod subscribers;
+
+use crate::access::{Identity, Role};
+use crate::frame::{Message, Qos};
+use crate::session::outbox::{Delivery, Ending, Outbox, Put};
+use crate::session::suspended::Suspended;
+use crate::sys::Counters;
+use agent::rooms::Rooms;
+use held::Held;
+use parking_lot::RwLock;
+use protocol::{PeerId, Topic, topic};
+use retained::Retained;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+use subscribers::Subscribers;
+
+/// The room in whose name a client is told of an error that is about no room.
+pub const NO_ROOM: &str = "-";
+
+/// Bounds for a persistent session without a connection.
+const MAX_QUEUED: usize = 100;
+const MAX_QUEUED_BYTES: usize = 256 * 1024;
+
+/// One subscription of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// Its filter.
+    pub filter: Box<str>,
+    /// Granted maximum.
+    pub qos: Qos,
+    /// Not what the client itself publishes (MQTT-3.8.3-3).
+    pub no_local: bool,
+    /// Whether the retain flag goes on as published (MQTT-3.3.1-12).
+    pub retain_as_published: bool,
+    /// Subscription identifier.
+    pub id: Option<u32>,
+}
+
+impl Default for Subscription {
+    fn default() -> Self {
+        Self { filter: "".into(), qos: Qos::AtMostOnce, no_local: false, retain_as_published: false, id: None }
+    }
+}
+
+struct Client {
+    role: Role,
+    line: Line,
+    /// Its session leaves a will if it is lost.
+    has_will: bool,
+    subscriptions: Vec<Subscription>,
+}
+
+enum Line {
+    Connected(Arc<Outbox>),
+    Disconnected(Box<Persistent>),
+}
+
+/// A session without a connection (MQTT 4.1).
+struct Persistent {
+    queue: VecDeque<Delivery>,
+    bytes: usize,
+    expires: Instant,
+    suspended: Suspended,
+}
+
+/// How a client is received.
+pub enum Welcome {
+    /// It has its place.
+    In {
+        /// What was kept of its earlier session, if it wants to go on with it.
+        resumed: Option<Suspended>,
+    },
+    /// Another connection has the client id; it has been told to end.
+    Occupied(Arc<Outbox>),
+    /// Another connection has the client id and keeps it: a peer does not put an operator out.
+    Kept,
+}
+
+/// See the module.
+pub struct Switchboard {
+    clients: HashMap<PeerId, Client>,
+    /// Subscriptions of operators; asked for every topic.
+    operators: Subscribers,
+    /// Subscriptions of peers to opened topics; never asked for reserved topics.
+    opened: Subscribers,
+    retained: Retained,
+    held: Held,
+    wills: HashMap<PeerId, (Instant, Message)>,
+    /// Rooms of which operators have not seen the latest count of messages.
+    stale: HashSet<Box<str>>,
+    rooms: Arc<RwLock<Rooms>>,
+    counters: Arc<Counters>,
+}
+
+impl Switchboard {
+    /// Nobody is connected.
+    pub fn new(rooms: Arc<RwLock<Rooms>>, counters: Arc<Counters>) -> Self {
+        Self {
+            clients: HashMap::new(),
+            operators: Subscribers::default(),
+            opened: Subscribers::default(),
+            retained: Retained::default(),
+            held: Held::default(),
+            wills: HashMap::new(),
+            stale: HashSet::new(),
+            rooms,
+            counters,
+        }
+    }
+
+    /// Receives a client. `clean` forgets what an earlier session of it left.
+    pub fn connect(
+        &mut self,
+        who: &Identity,
+        outbox: &Arc<Outbox>,
+        clean: bool,
+        has_will: bool,
+        now: Instant,
+    ) -> Welcome {
+        if let Some(Client { line: Line::Connected(other), role, .. }) = self.clients.get(&who.id) {
+            if *role == Role::Operator && who.role == Role::Peer {
+                return Welcome::Kept;
+            }
+            other.end(Ending::TakenOver);
+            return Welcome::Occupied(other.clone());
+        }
+        self.wills.remove(&who.id);
+        let earlier = match self.clients.remove(&who.id) {
+            Some(Client { line: Line::Disconnected(session), subscriptions, role, .. })
+                if !clean && role == who.role && session.expires > now =>
+            {
+                Some((session, subscriptions))
+            }
+            Some(client) => {
+                self.forget_subscriptions(&who.id, &client);
+                None
+            }
+            None => None,
+        };
+        let (resumed, subscriptions) = match earlier {
+            Some((session, subscriptions)) => {
+                for delivery in session.queue {
+                    self.count(outbox.put(delivery));
+                }
+                (Some(session.suspended), subscriptions)
+            }
+            None => (None, Vec::new()),
+        };
+        let line = Line::Connected(outbox.clone());
+        self.clients.insert(who.id.clone(), Client { role: who.role, line, has_will, subscriptions });
+        Welcome::In { resumed }
+    }
+
+    /// A client's connection has ended. With `keep`, its session waits for it until then.
+    pub fn disconnect(&mut self, id: &PeerId, outbox: &Arc<Outbox>, keep: Option<(Suspended, Instant)>) {
+        let own = |client: &Client| matches!(&client.line, Line::Connected(other) if Arc::ptr_eq(other, outbox));
+        if self.clients.get(id).is_some_and(own) {
+            match keep {
+                Some((suspended, expires)) => {
+                    if let Some(client) = self.clients.get_mut(id) {
+                        let mut queue = outbox.drain();
+                        queue.retain(|delivery| delivery.qos > Qos::AtMostOnce);
+                        queue.truncate(MAX_QUEUED);
+                        let bytes = queue.iter().map(|delivery| delivery.message.size()).sum();
+                        let session = Persistent { queue, bytes, expires, suspended };
+                        client.line = Line::Disconnected(Box::new(session));
+                    }
+                }
+                None => {
+                    if let Some(client) = self.clients.remove(id) {
+                        self.forget_subscriptions(id, &client);
+                    }
+                }
+            }
+        }
+        outbox.release();
+    }
+
+    fn forget_subscriptions(&mut self, id: &PeerId, client: &Client) {
+        for subscription in &client.subscriptions {
+            if let Some(tree) = self.tree(client.role, &subscription.filter) {
+                tree.remove(id, &subscription.filter);
+            }
+        }
+    }
+
+    /// The tree in which a filter is kept; none for a peer's own inbox.
+    fn tree(&mut self, role: Role, filter: &str) -> Option<&mut Subscribers> {
+        match role {
+            Role::Operator => Some(&mut self.operators),
+            Role::Peer if !topic::is_reserved(filter) => Some(&mut self.opened),
+            Role::Peer => None,
+        }
+    }
+
+    /// Adds a subscription that access has granted; `true` if the client did not have it before.
+    pub fn subscribe(&mut self, id: &PeerId, subscription: Subscription) -> bool {
+        let Some(client) = self.clients.get_mut(id) else { return false };
+        let role = client.role;
+        let old = client.subscriptions.iter_mut().find(|old| old.filter == subscription.filter);
+        let is_new = old.is_none();
+        match old {
+            Some(old) => *old = subscription.clone(),
+            None => client.subscriptions.push(subscription.clone()),
+        }
+        if let Some(tree) = self.tree(role, &subscription.filter) {
+            tree.insert(id, subscription);
+        }
+        is_new
+    }
+
+    /// Whether a client has a subscription that `topic` answers.
+    pub fn listens(&self, id: &PeerId, topic: &str) -> bool {
+        let listens = |client: &Client| client.subscriptions.iter().any(|own| filter::matches(&own.filter, topic));
+        self.clients.get(id).is_some_and(listens)
+    }
+
+    /// How many subscriptions a client has.
+    pub fn subscriptions_of(&self, id: &PeerId) -> usize {
+        self.clients.get(id).map_or(0, |client| client.subscriptions.len())
+    }
+
+    /// Takes a subscription away; `false` if the client did not have it.
+    pub fn unsubscribe(&mut self, id: &PeerId, filter: &str) -> bool {
+        let Some(client) = self.clients.get_mut(id) else { return false };
+        let Some(at) = client.subscriptions.iter().position(|s| &*s.filter == filter) else { return false };
+        client.subscriptions.swap_remove(at);
+        client.subscriptions.shrink_to_fit();
+        let role = client.role;
+        if let Some(tree) = self.tree(role, filter) {
+            tree.remove(id, filter);
+        }
+        true
+    }
+
+    /// Queues what a new subscription is to be sent of what is retained (MQTT-3.3.1-9).
+    pub fn send_retained(&mut self, id: &PeerId, subscription: &Subscription, now: Instant) {
+        let Some(Client { line: Line::Connected(outbox), role, .. }) = self.clients.get(id) else { return };
+        let deliver = |message: &Message, received: Instant| {
+            let delivery = Delivery {
+                qos: message.qos.min(subscription.qos),
+                message: message.clone(),
+                retain: true,
+                subscriptions: subscription.id.into_iter().collect(),
+                received,
+            };
+            self.count(outbox.put(delivery));
+        };
+        for (message, received) in self.retained.matching(&subscription.filter, now) {
+            deliver(message, *received);
+        }
+        if *role == Role::Operator {
+            for state in self.rooms.read().states() {
+                let topic = Topic::State { room: state.room.as_str() }.to_string();
+                if filter::matches(&subscription.filter, &topic) {
+                    deliver(&Message::own(topic, dispatch::json(&state), Qos::AtLeastOnce), now);
+                }
+            }
+        }
+    }
+
+    /// Keeps a will until its delay has passed (MQTT-3.1.3-9).
+    pub fn delay_will(&mut self, id: &PeerId, will: Message, due: Instant) {
+        self.wills.insert(id.clone(), (due, will));
+    }
+
+    /// Asks every connected client to end, after what is queued for it; or only those whose
+    /// sessions leave wills.
+    pub fn end_all(&self, ending: Ending, only_with_will: bool) {
+        for client in self.clients.values().filter(|client| client.has_will || !only_with_will) {
+            if let Line::Connected(outbox) = &client.line {
+                outbox.end(ending);
+            }
+        }
+    }
+
+    /// Whether a connected client leaves a will.
+    pub fn has_wills(&self) -> bool {
+        self.clients.values().any(|client| client.has_will && matches!(client.line, Line::Connected(_)))
+    }
+
+    /// What there is to count, for `$SYS`.
+    pub fn census(&self) -> Census {
+        let connected = self.clients.values().filter(|c| matches!(c.line, Line::Connected(_))).count();
+        Census {
+            connected,
+            disconnected: self.clients.len() - connected,
+            subscriptions: self.clients.values().map(|c| c.subscriptions.len()).sum(),
+            retained: self.retained.len(),
+            retained_bytes: self.retained.bytes(),
+            rooms: self.rooms.read().len(),
+        }
+    }
+
+    fn count(&self, put: Put) {
+        if put == Put::Dropped {
+            self.counters.dropped.add(1);
+        }
+    }
+}
+
+/// What there is to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Census {
+    /// Clients with a connection.
+    pub connected: usize,
+    /// Persistent sessions without one.
+    pub disconnected: usize,
+    /// Subscriptions of all clients.
+    pub subscriptions: usize,
+    /// Retained messages.
+    pub retained: usize,
+    /// Bytes that they hold.
+    pub retained_bytes: usize,
+    /// Rooms with a member in them.
+    pub rooms: usize,
+}

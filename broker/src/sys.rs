@@ -1,0 +1,191 @@
+//! Figures of the broker: counted where things happen, published under `$SYS/broker/` with the
+//! names that Mosquitto made usual, and as text for Prometheus at `/metrics`.
+
+use crate::switchboard::Census;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds.
+    pub fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// Its value now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Everything that is counted as it happens.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Connections accepted by a listener.
+    pub sockets: Counter,
+    /// CONNECTs accepted.
+    pub connections: Counter,
+    /// Bytes read from sockets.
+    pub bytes_received: Counter,
+    /// Bytes written to sockets.
+    pub bytes_sent: Counter,
+    /// MQTT packets read.
+    pub packets_received: Counter,
+    /// MQTT packets written.
+    pub packets_sent: Counter,
+    /// PUBLISH packets read.
+    pub publishes_received: Counter,
+    /// PUBLISH packets written.
+    pub publishes_sent: Counter,
+    /// Messages that access refused.
+    pub refused: Counter,
+    /// Messages dropped because a bound was reached.
+    pub dropped: Counter,
+}
+
+/// Means over 1, 5 and 15 minutes of amounts a minute, exponentially weighted.
+#[derive(Debug, Default, Clone, Copy)]
+struct Load {
+    last: u64,
+    means: [f64; 3],
+}
+
+const WINDOWS: [(&str, f64); 3] = [("1min", 60.0), ("5min", 300.0), ("15min", 900.0)];
+
+impl Load {
+    fn update(&mut self, total: u64, passed: Duration) {
+        let seconds = passed.as_secs_f64().max(0.001);
+        #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 53 bits")]
+        let per_minute = total.saturating_sub(self.last) as f64 * 60.0 / seconds;
+        self.last = total;
+        for (mean, (_, window)) in self.means.iter_mut().zip(WINDOWS) {
+            let weight = (-seconds / window).exp();
+            *mean = per_minute + (*mean - per_minute) * weight;
+        }
+    }
+}
+
+/// The figures as they are published; keeps what means and maxima need.
+#[derive(Debug, Default)]
+pub struct Figures {
+    loads: [Load; 8],
+    maximum: usize,
+}
+
+impl Figures {
+    /// Every topic below `$SYS/broker/` with its value, `passed` after the time before.
+    pub fn update(
+        &mut self,
+        counters: &Counters,
+        census: Census,
+        uptime: Duration,
+        passed: Duration,
+    ) -> Vec<(String, String)> {
+        self.maximum = self.maximum.max(census.connected);
+        let mut figures: Vec<(String, String)> = [
+            ("version", format!("duet version {}", env!("CARGO_PKG_VERSION"))),
+            ("uptime", format!("{} seconds", uptime.as_secs())),
+            ("clients/connected", census.connected.to_string()),
+            ("clients/active", census.connected.to_string()),
+            ("clients/disconnected", census.disconnected.to_string()),
+            ("clients/inactive", census.disconnected.to_string()),
+            ("clients/total", (census.connected + census.disconnected).to_string()),
+            ("clients/maximum", self.maximum.to_string()),
+            ("subscriptions/count", census.subscriptions.to_string()),
+            ("retained messages/count", census.retained.to_string()),
+            ("store/messages/count", census.retained.to_string()),
+            ("store/messages/bytes", census.retained_bytes.to_string()),
+            ("rooms/count", census.rooms.to_string()),
+            ("messages/received", counters.packets_received.get().to_string()),
+            ("messages/sent", counters.packets_sent.get().to_string()),
+            ("publish/messages/received", counters.publishes_received.get().to_string()),
+            ("publish/messages/sent", counters.publishes_sent.get().to_string()),
+            ("publish/messages/dropped", counters.dropped.get().to_string()),
+            ("publish/messages/refused", counters.refused.get().to_string()),
+            ("bytes/received", counters.bytes_received.get().to_string()),
+            ("bytes/sent", counters.bytes_sent.get().to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        let totals = [
+            ("messages/received", &counters.packets_received),
+            ("messages/sent", &counters.packets_sent),
+            ("publish/received", &counters.publishes_received),
+            ("publish/sent", &counters.publishes_sent),
+            ("bytes/received", &counters.bytes_received),
+            ("bytes/sent", &counters.bytes_sent),
+            ("sockets", &counters.sockets),
+            ("connections", &counters.connections),
+        ];
+        for (load, (name, counter)) in self.loads.iter_mut().zip(totals) {
+            load.update(counter.get(), passed);
+            for (mean, (window, _)) in load.means.iter().zip(WINDOWS) {
+                figures.push((format!("load/{name}/{window}"), format!("{mean:.2}")));
+            }
+        }
+        for (name, _) in &mut figures {
+            name.insert_str(0, "$SYS/broker/");
+        }
+        figures
+    }
+}
+
+/// The figures in Prometheus' text format.
+pub fn prometheus(counters: &Counters, census: Census, uptime: Duration) -> String {
+    let mut text = String::new();
+    let mut put = |name: &str, kind: &str, help: &str, value: u64| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "# HELP duet_{name} {help}\n# TYPE duet_{name} {kind}\nduet_{name} {value}\n");
+    };
+    let gauge = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+    put("uptime_seconds", "gauge", "Time since the broker started.", uptime.as_secs());
+    put("rooms", "gauge", "Rooms with a member in them.", gauge(census.rooms));
+    put("clients_connected", "gauge", "Clients with a connection.", gauge(census.connected));
+    put("sessions_disconnected", "gauge", "Persistent sessions without a connection.", gauge(census.disconnected));
+    put("subscriptions", "gauge", "Subscriptions of all clients.", gauge(census.subscriptions));
+    put("retained_messages", "gauge", "Retained messages.", gauge(census.retained));
+    put("sockets_total", "counter", "Connections accepted by a listener.", counters.sockets.get());
+    put("connections_total", "counter", "CONNECTs accepted.", counters.connections.get());
+    put("packets_received_total", "counter", "MQTT packets read.", counters.packets_received.get());
+    put("packets_sent_total", "counter", "MQTT packets written.", counters.packets_sent.get());
+    put("publishes_received_total", "counter", "PUBLISH packets read.", counters.publishes_received.get());
+    put("publishes_sent_total", "counter", "PUBLISH packets written.", counters.publishes_sent.get());
+    put("publishes_refused_total", "counter", "Messages that access refused.", counters.refused.get());
+    put("publishes_dropped_total", "counter", "Messages dropped at a bound.", counters.dropped.get());
+    put("bytes_received_total", "counter", "Bytes read from sockets.", counters.bytes_received.get());
+    put("bytes_sent_total", "counter", "Bytes written to sockets.", counters.bytes_sent.get());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_steady_rate_becomes_its_mean() {
+        let mut load = Load::default();
+        for second in 1..=1200 {
+            load.update(second * 10, Duration::from_secs(1));
+        }
+        assert!((load.means[0] - 600.0).abs() < 0.01, "{:?}", load.means);
+        assert!(load.means[2] < load.means[1] && load.means[1] < load.means[0]);
+    }
+
+    #[test]
+    fn the_usual_names_are_there() {
+        let counters = Counters::default();
+        counters.bytes_received.add(7);
+        let census = Census { connected: 3, ..Census::default() };
+        let figures = Figures::default().update(&counters, census, Duration::from_secs(61), Duration::from_secs(1));
+        let value = |name: &str| figures.iter().find(|(topic, _)| topic == name).map(|(_, value)| &**value);
+        assert_eq!(value("$SYS/broker/clients/connected"), Some("3"));
+        assert_eq!(value("$SYS/broker/bytes/received"), Some("7"));
+        assert_eq!(value("$SYS/broker/uptime"), Some("61 seconds"));
+        assert_eq!(value("$SYS/broker/load/bytes/received/1min"), Some("6.94"));
+        assert!(prometheus(&counters, census, Duration::ZERO).contains("\nduet_clients_connected 3\n"));
+    }
+}

@@ -1,0 +1,131 @@
+//! The real binary on free ports, and a plain MQTT client of both versions to try it with.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+pub mod client;
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+/// Longer than anything here takes, even on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A broker that runs, and is killed when dropped.
+pub struct Broker {
+    child: Child,
+    pub mqtt: SocketAddr,
+    pub http: SocketAddr,
+    pub folder: PathBuf,
+    log: Receiver<String>,
+}
+
+impl Broker {
+    /// With its defaults.
+    pub fn start() -> Self {
+        Self::with(&[], "")
+    }
+
+    /// With further flags, and a configuration file.
+    pub fn with(flags: &[&str], file: &str) -> Self {
+        let folder = scratch_folder();
+        std::fs::write(folder.join("duet.toml"), file).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_broker"))
+            .args(["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log", "debug", "--state-dir"])
+            .arg(&folder)
+            .args(flags)
+            .current_dir(&folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (lines, printed) = mpsc::channel();
+        let stdout = child.stdout.take().unwrap();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = lines.send(line);
+            }
+        });
+        let (sender, log) = mpsc::channel();
+        let stderr = child.stderr.take().unwrap();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let address = |prefix: &str| -> SocketAddr {
+            let line =
+                printed.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{prefix}: nothing; {:?}", log.try_recv()));
+            line.strip_prefix(prefix).unwrap_or_else(|| panic!("{line:?} in place of {prefix}")).parse().unwrap()
+        };
+        let mqtt = address("mqtt listening on ");
+        let http = address("http listening on ");
+        Self { child, mqtt, http, folder, log }
+    }
+
+    /// The operator's password.
+    pub fn token(&self) -> String {
+        std::fs::read_to_string(self.folder.join("operator.token")).unwrap().trim().to_owned()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything that it has logged so far.
+    pub fn logged(&self) -> String {
+        self.log.try_iter().map(|line| line + "\n").collect()
+    }
+
+    /// Asks it to stop with a signal (`TERM` or `INT`); how it ended and how long that took.
+    pub fn signal(&mut self, name: &str) -> (ExitStatus, Duration) {
+        let begin = Instant::now();
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        while begin.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return (status, begin.elapsed());
+            }
+            std::thread::yield_now();
+        }
+        panic!("it does not stop");
+    }
+
+    /// One HTTP/1.1 request, and the whole answer as text.
+    pub fn http(&self, request: &str) -> String {
+        use std::io::Write;
+        let mut socket = std::net::TcpStream::connect(self.http).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    pub fn get(&self, path: &str) -> String {
+        self.http(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// An empty folder of its own.
+pub fn scratch_folder() -> PathBuf {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{number}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}

@@ -1,0 +1,31 @@
+// Starts the page: who this tab is, what the address asks for, and whether a reload has to come back.
+import { identity } from '../duet.ts';
+import { type Language, languages, remember, remembered } from './language.ts';
+import { Session } from './session.ts';
+import { elements, offerLanguages, speak } from './view.ts';
+import { parseAddress, recall } from './visit.ts';
+
+const language = remembered();
+offerLanguages(language);
+speak(language);
+
+// Whether another tab has the name takes a moment to find out; the page can be used meanwhile.
+const who = identity();
+const session = new Session(who.then(({ peer }) => peer), languages[language]);
+
+elements.language.addEventListener('change', () => {
+  const chosen = elements.language.value as Language;
+  remember(chosen);
+  speak(chosen);
+  session.speak(languages[chosen]);
+});
+
+const asked = parseAddress(location.search);
+elements.room.value = asked.room ?? '';
+elements.watchOnly.checked = asked.view;
+
+(asked.room === undefined ? elements.room : elements.join).focus();
+
+const visit = recall();
+const comesBack = visit && (asked.room === undefined || asked.room === visit.room);
+if (comesBack && (await who).returned && session.idle) void session.resume(visit);

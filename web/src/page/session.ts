@@ -1,0 +1,268 @@
+// One person's way through the page: join, be in a room, leave. It holds the situation, from which the status
+// line and the rest of the view follow.
+import { Call, Room, type RoomEnd, renew, roomProblem } from '../duet.ts';
+import { MediaError, allowed, mediaProblem, open } from './media.ts';
+import { Own } from './own.ts';
+import { PeerPicture } from './peer.ts';
+import { type Situation, nobody, status } from './status.ts';
+import type { Strings } from './strings/strings.ts';
+import { workerTimers } from './timers.ts';
+import { actions, elements, showStatus, showView, write } from './view.ts';
+import { type Mode, type Visit, address, note } from './visit.ts';
+
+type Notice = (strings: Strings) => string;
+
+const COPIED_FOR = 2_000;
+
+export class Session {
+  #peer: Promise<string>;
+  #strings: Strings;
+  #situation: Situation = nobody;
+  #notice: Notice | undefined;
+  #soundBlocked = false;
+  #mode: Mode = 'camera';
+  #room: Room | undefined;
+  #call: Call | undefined;
+  /** Counts the tries to join: what belongs to an older one is dropped. */
+  #try = 0;
+  readonly #timers = workerTimers();
+  readonly #own: Own;
+  readonly #picture: PeerPicture;
+
+  constructor(peer: Promise<string>, strings: Strings) {
+    this.#peer = peer;
+    this.#strings = strings;
+    this.#own = new Own(strings, {
+      onTrack: (kind, track) => void this.#call?.replaceTrack(kind, track).catch((error: unknown) => this.#callError(error)),
+      onNotice: (notice) => this.#tell(notice),
+    });
+    this.#picture = new PeerPicture((blocked) => {
+      this.#soundBlocked = blocked;
+      this.#render();
+    });
+    this.#wire();
+    this.#render();
+  }
+
+  /** Whether nothing has been begun yet. */
+  get idle(): boolean {
+    return this.#try === 0;
+  }
+
+  speak(strings: Strings): void {
+    this.#strings = strings;
+    this.#own.speak(strings);
+    this.#render();
+  }
+
+  /** Back after a reload: the seat is still there for a while. */
+  resume(visit: Visit): Promise<void> {
+    elements.room.value = visit.room;
+    elements.watchOnly.checked = visit.mode === 'view';
+    return this.#enter(visit.room, visit.mode, { quick: true, over: visit.over });
+  }
+
+  #wire(): void {
+    elements.form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      void this.#submit(elements.watchOnly.checked ? 'view' : 'camera');
+    });
+    elements.room.addEventListener('input', () => {
+      if (this.#situation.nameProblem) this.#change({ nameProblem: undefined });
+    });
+    actions['try-again'].addEventListener('click', () => void this.#submit(elements.watchOnly.checked ? 'view' : this.#mode));
+    actions['audio-only'].addEventListener('click', () => void this.#submit('microphone'));
+    actions['watch-only'].addEventListener('click', () => {
+      elements.watchOnly.checked = true;
+      void this.#submit('view');
+    });
+    actions['call-again'].addEventListener('click', () => this.#again());
+    actions.answer.addEventListener('click', () => this.#again());
+    elements.hangUp.addEventListener('click', () => {
+      this.#call?.hangUp();
+      this.#remember(true);
+      actions['call-again'].focus();
+    });
+    elements.leave.addEventListener('click', () => this.#room?.leave());
+    elements.copyLink.addEventListener('click', () => void this.#copyLink());
+  }
+
+  async #submit(mode: Mode): Promise<void> {
+    // The same name typed on two systems may be composed differently, and would be two rooms.
+    const room = elements.room.value.trim().normalize('NFC');
+    elements.room.value = room;
+    const nameProblem = roomProblem(room);
+    if (nameProblem) {
+      this.#situation = { ...nobody, nameProblem };
+      this.#render();
+      return elements.room.focus();
+    }
+    if (this.#situation.end?.why === 'taken-over') this.#peer = renew();
+    await this.#enter(room, mode, { quick: false, over: false });
+  }
+
+  async #enter(room: string, mode: Mode, { quick, over }: { quick: boolean; over: boolean }): Promise<void> {
+    const turn = (this.#try += 1);
+    this.#mode = mode;
+    this.#notice = undefined;
+    this.#situation = { ...nobody, room, asking: mode !== 'view' };
+    this.#render();
+    const media = mode === 'view' ? Promise.resolve(undefined) : open(mode === 'camera');
+    // It may be refused before it is waited for.
+    media.catch(() => {});
+    try {
+      // A room is not entered while a person is still being asked; where the answer is known, both go at once.
+      if (!quick && mode !== 'view' && !(await allowed(mode === 'camera'))) await media;
+      const peer = await this.#peer;
+      if (turn !== this.#try) return void media.then(release, () => {});
+      this.#open(room, peer, over);
+      const stream = await media;
+      if (turn !== this.#try) return release(stream);
+      this.#start(stream);
+    } catch (error) {
+      if (turn === this.#try) this.#noMedia(error);
+    }
+  }
+
+  #open(name: string, peer: string, over: boolean): void {
+    const url = new URL('/mqtt', location.href);
+    url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
+    const room = new Room({
+      url,
+      room: name,
+      peer,
+      info: { kind: this.#mode === 'view' ? 'viewer' : 'browser' },
+      timers: this.#timers,
+      on: {
+        status: (roomStatus) => this.#change({ roomStatus, ...(roomStatus === 'inside' && { beenInside: true, unanswered: 0 }) }),
+        created: ({ peer: fellow, resumed }) => this.#change({ fellow, ...(!resumed && { left: undefined }) }),
+        joined: ({ peer: fellow }) => this.#change({ fellow, left: undefined }),
+        arrived: ({ peer: fellow }) => this.#change({ fellow, left: undefined }),
+        left: ({ reason }) => this.#change({ left: reason }),
+        unanswered: (unanswered) => this.#change({ unanswered }),
+        error: ({ code, message }) => {
+          // A candidate on its way to somebody who has just left is no news.
+          if (code !== 'not-a-member') this.#tell(({ brokerError }) => brokerError(message));
+        },
+        ended: (end) => this.#ended(end),
+      },
+    });
+    this.#room = room;
+    this.#call = new Call(room, {
+      over,
+      on: {
+        state: (call) => this.#change({ call }),
+        stream: (stream) => this.#picture.show(stream),
+        error: (error) => this.#callError(error),
+      },
+    });
+    this.#remember(over);
+    history.replaceState(null, '', address('', name, this.#mode === 'view'));
+    elements.user.hidden = this.#mode === 'view';
+    this.#change({ roomStatus: room.status });
+    showView('stage');
+  }
+
+  #start(stream: MediaStream | undefined): void {
+    this.#own.use(stream);
+    this.#call?.start(stream);
+    const lacks = this.#lacks(stream);
+    this.#notice = lacks && (({ media }) => media[lacks]);
+    this.#change({ asking: false });
+  }
+
+  #lacks(stream: MediaStream | undefined): 'watching' | 'noMicrophone' | 'audioOnlyChosen' | 'noCamera' | undefined {
+    if (!stream) return 'watching';
+    if (stream.getAudioTracks().length === 0) return 'noMicrophone';
+    if (stream.getVideoTracks().length > 0) return undefined;
+    return this.#mode === 'microphone' ? 'audioOnlyChosen' : 'noCamera';
+  }
+
+  /** Camera and microphone are refused: no seat is held for one who cannot take part as wished. */
+  #noMedia(error: unknown): void {
+    const problem = error instanceof MediaError ? error.problem : mediaProblem(error);
+    const { room } = this.#situation;
+    this.#room?.leave();
+    this.#situation = { ...nobody, room, mediaProblem: problem };
+    this.#render();
+  }
+
+  #ended(end: RoomEnd): void {
+    this.#try += 1;
+    this.#room = undefined;
+    this.#call = undefined;
+    this.#own.stop();
+    this.#picture.show(undefined);
+    note(undefined);
+    this.#notice = undefined;
+    this.#situation = { ...nobody, room: this.#situation.room, end };
+    showView('start');
+    this.#render();
+  }
+
+  #again(): void {
+    this.#call?.again();
+    this.#remember(false);
+    elements.hangUp.focus();
+  }
+
+  #remember(over: boolean): void {
+    if (this.#room) note({ room: this.#room.name, mode: this.#mode, over });
+  }
+
+  async #copyLink(): Promise<void> {
+    const link = this.#link();
+    try {
+      await navigator.clipboard.writeText(link);
+    } catch {
+      // Pages without TLS may not write to the clipboard: the link is selected, for a person to copy.
+      elements.placeholder.hidden = elements.link.hidden = false;
+      getSelection()?.selectAllChildren(elements.link);
+      return;
+    }
+    this.#tell(({ copied }) => `${copied}: ${link}`);
+    const label = elements.copyLink.querySelector('span');
+    if (!label) return;
+    write(label, this.#strings.copied);
+    setTimeout(() => {
+      write(label, this.#strings.copyLink);
+      this.#tell(undefined);
+    }, COPIED_FOR);
+  }
+
+  #link(): string {
+    return address(location.origin, this.#situation.room, this.#mode === 'view');
+  }
+
+  #callError(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.#tell(({ callError }) => callError(message));
+  }
+
+  #tell(notice: Notice | undefined): void {
+    this.#notice = notice;
+    this.#render();
+  }
+
+  #change(change: Partial<Situation>): void {
+    this.#situation = { ...this.#situation, ...change };
+    this.#render();
+  }
+
+  #render(): void {
+    const strings = this.#strings;
+    const now = status(this.#situation, strings);
+    showStatus(now);
+    write(elements.notice, this.#soundBlocked ? strings.media.soundBlocked : (this.#notice?.(strings) ?? ''));
+    write(elements.roomName, this.#situation.room);
+    document.title = this.#room ? `${this.#situation.room} · Duet` : 'Duet';
+    elements.room.ariaInvalid = String(this.#situation.nameProblem !== undefined);
+    elements.join.disabled = this.#situation.asking && !this.#room;
+    elements.hangUp.disabled = !['negotiating', 'connected', 'interrupted'].includes(this.#situation.call);
+    this.#picture.describe(now.state, this.#situation.fellow, this.#link(), strings);
+  }
+}
+
+function release(stream: MediaStream | undefined): void {
+  for (const track of stream?.getTracks() ?? []) track.stop();
+}
