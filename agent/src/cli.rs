@@ -71,7 +71,8 @@ impl Flags {
     fn settings(self, password: Option<String>) -> anyhow::Result<Settings> {
         let password = match &self.password_file {
             Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| format!("--password-file {}", path.display()))?;
+                let text =
+                    std::fs::read_to_string(path).with_context(|| format!("--password-file {}", path.display()))?;
                 text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).unwrap_or(&text).to_owned()
             }
             None => password.unwrap_or_default(),

@@ -9,7 +9,9 @@ use url::Host;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IceError {
     /// None of the four schemes.
-    #[error("{0:?} is no ICE server: it must begin with stun:, stuns:, turn: or turns:, as in stun:stun.example.org:3478")]
+    #[error(
+        "{0:?} is no ICE server: it must begin with stun:, stuns:, turn: or turns:, as in stun:stun.example.org:3478"
+    )]
     Scheme(String),
     /// `stun://…`, a common slip; the RFCs have no authority part.
     #[error("{0:?} has // after its scheme; right is {right}", right = .0.replacen("//", "", 1))]
@@ -34,7 +36,9 @@ pub enum IceError {
     #[error("{0:?} has an unknown query: only turn: and turns: have one, and it is ?transport=udp or ?transport=tcp")]
     Query(String),
     /// A relay without a user: `RTCPeerConnection` refuses to be made with one.
-    #[error("{0:?} is a relay, which wants a username and a credential that an address does not carry; only stun: and stuns: do without")]
+    #[error(
+        "{0:?} is a relay, which wants a username and a credential that an address does not carry; only stun: and stuns: do without"
+    )]
     Credentials(String),
 }
 

@@ -19,10 +19,14 @@ use std::time::{Duration, Instant};
 
 /// Nobody is in it, so what the agent answers about it comes after everything it said before.
 const BARRIER: &str = "barrier";
+const PROBER: &str = "dave";
 
 struct Outside {
     peers: BTreeMap<String, Peer>,
     operator: Client,
+    /// Is in no room, and asks the agent something whose answer the operator sees: what the
+    /// operator has read by then is not older than the question.
+    prober: Client,
     states: BTreeMap<String, Value>,
     history: BTreeMap<String, VecDeque<Value>>,
     agent: Process,
@@ -40,7 +44,9 @@ impl Outside {
         let agent = mosquitto.agent_at_work(&["--grace", grace]);
         let mut operator = Client::connect(mosquitto.port, "operator", None);
         assert!(operator.subscribe("rooms/#"));
-        Self { peers: BTreeMap::new(), operator, states: BTreeMap::new(), history: BTreeMap::new(), agent, mosquitto }
+        let prober = Client::connect(mosquitto.port, PROBER, None);
+        let (states, history) = (BTreeMap::new(), BTreeMap::new());
+        Self { peers: BTreeMap::new(), operator, prober, states, history, agent, mosquitto }
     }
 
     fn peer(&mut self, peer: &str, room: &str) -> &mut Client {
@@ -54,8 +60,17 @@ impl Outside {
         self.peer(from, room).publish(&topic, false, payload.as_bytes());
     }
 
-    fn read(&mut self, patience: Duration) -> bool {
-        let Some((topic, payload)) = self.operator.next(patience) else { return false };
+    /// Reads on until the operator has seen what followed from everything done so far.
+    fn catch_up(&mut self) {
+        let topic = Topic::ToAgent { room: BARRIER, from: PROBER }.to_string();
+        self.prober.publish(&topic, false, b"what came before this?");
+        let answered = Topic::FromAgent { room: BARRIER, to: PROBER }.to_string();
+        while self.read(PATIENCE).expect("the agent answers") != answered {}
+    }
+
+    /// Reads one message; gives its topic, if one came in time.
+    fn read(&mut self, patience: Duration) -> Option<String> {
+        let (topic, payload) = self.operator.next(patience)?;
         let payload = || serde_json::from_slice(&payload).unwrap_or_default();
         match Topic::parse(&topic) {
             Ok(Topic::State { room }) => {
@@ -64,7 +79,7 @@ impl Outside {
             Ok(Topic::Events { room }) => self.history.entry(room.into()).or_default().push_back(payload()),
             _ => {}
         }
-        true
+        Some(topic)
     }
 }
 
@@ -103,6 +118,7 @@ impl World for Outside {
             }
             Step::Lose(name) => {
                 let peer = self.peers.remove(name).unwrap();
+                self.catch_up();
                 peer.client.lose();
                 let gone = |state: &Value| {
                     let peers = state["peers"].as_array().cloned().unwrap_or_default();
@@ -116,7 +132,7 @@ impl World for Outside {
                 self.operator.publish(&topic, false, scenario::order(order).as_bytes());
             }
             Step::GraceRunsOut => {}
-            Step::AdvanceMs(_) => panic!("time cannot be advanced here"),
+            Step::AdvanceMs(ms) => panic!("time cannot be advanced by {ms} ms here"),
             Step::Expect(_) | Step::ExpectNothing(_) | Step::Room { .. } | Step::History { .. } => unreachable!(),
         }
     }
@@ -134,13 +150,14 @@ impl World for Outside {
     }
 
     fn room_is(&mut self, room: &str, wanted: &dyn Fn(&Value) -> bool) -> Result<(), Value> {
+        self.catch_up();
         let deadline = Instant::now() + PATIENCE;
         loop {
             let state = self.states.get(room).unwrap_or(&Value::Null);
             if wanted(state) {
                 return Ok(());
             }
-            if !self.read(deadline.saturating_duration_since(Instant::now())) {
+            if self.read(deadline.saturating_duration_since(Instant::now())).is_none() {
                 return Err(self.states.get(room).cloned().unwrap_or_default());
             }
         }
@@ -152,7 +169,7 @@ impl World for Outside {
             if let Some(event) = self.history.get_mut(room).and_then(VecDeque::pop_front) {
                 return Some(event);
             }
-            if !self.read(deadline.saturating_duration_since(Instant::now())) {
+            if self.read(deadline.saturating_duration_since(Instant::now())).is_none() {
                 return None;
             }
         }
@@ -194,7 +211,9 @@ fn nobody_speaks_as_another_or_reads_what_is_anothers() {
     for filter in ["#", "rooms/#", "rooms/+/+/+", "rooms/+/alice/+", "rooms/+/agent/+", "rooms/lobby", "control/#"] {
         mallory.subscribe(filter);
     }
-    for topic in ["rooms/lobby/alice/agent", "rooms/lobby/alice/bob", "rooms/lobby/agent/alice", "rooms/lobby/agent/bob"] {
+    for topic in
+        ["rooms/lobby/alice/agent", "rooms/lobby/alice/bob", "rooms/lobby/agent/alice", "rooms/lobby/agent/bob"]
+    {
         mallory.publish(topic, false, br#"{"type":"leave"}"#);
     }
     for topic in ["rooms/lobby", "rooms/lobby/events", "control/lobby"] {

@@ -5,9 +5,7 @@ use agent::room::invariant::{Step, broken};
 use agent::rooms::Verdict;
 use agent::{Config, Effect, Event, Input, Output, Room, Rooms, Rules};
 use proptest::prelude::*;
-use protocol::{
-    AgentMessage, Connection, ErrorCode, Info, MessageError, PeerId, RoomId, RoomState, Said, Timestamp,
-};
+use protocol::{AgentMessage, Connection, ErrorCode, Info, MessageError, PeerId, RoomId, RoomState, Said, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -21,9 +19,8 @@ fn peer() -> impl Strategy<Value = PeerId> {
 }
 
 fn info() -> impl Strategy<Value = Option<Info>> {
-    prop::option::of(0..3_u8).prop_map(|n| {
-        n.map(|n| Info::new(serde_json::Map::from_iter([("n".to_owned(), n.into())])).unwrap())
-    })
+    prop::option::of(0..3_u8)
+        .prop_map(|n| n.map(|n| Info::new(serde_json::Map::from_iter([("n".to_owned(), n.into())])).unwrap()))
 }
 
 /// Time that passes before an event: mostly little, at times more than the grace time, rarely
@@ -144,9 +141,7 @@ fn apply(rooms: &mut Rooms, op: &Op, now: Timestamp) -> Vec<Output> {
     let input = match op {
         Op::Ended { peer, lost } => Input::Ended { peer, lost: *lost },
         Op::In { event: Event::Ended { .. } | Event::Tick, .. } | Op::Tick => Input::Tick,
-        Op::In { room, event: Event::Refused { peer, code, why } } => {
-            Input::Refused { room, peer, code: *code, why }
-        }
+        Op::In { room, event: Event::Refused { peer, code, why } } => Input::Refused { room, peer, code: *code, why },
         Op::In { room, event } => {
             let payload = payload(event).unwrap();
             match event {

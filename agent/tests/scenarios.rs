@@ -3,6 +3,7 @@
 //! done here as plainly as can be.
 
 #[path = "support/scenario.rs"]
+#[allow(dead_code, reason = "each world uses its part")]
 mod scenario;
 
 use agent::rooms::Verdict;

@@ -42,20 +42,72 @@ impl Room {
 /// Filters that would overhear somebody, and exactly one's own inbox among them not.
 fn filters() -> Vec<String> {
     let mut filters: Vec<String> = [
-        "#", "+/#", "+/+/#", "+/+/+/#", "+/+/+/+", "+/+/+", "+/+", "+", "rooms", "rooms/#", "rooms/+", "rooms/+/#",
-        "rooms/+/+", "rooms/+/+/#", "rooms/+/+/+", "rooms/+/+/mallory", "rooms/+/+/agent", "rooms/+/agent/+",
-        "rooms/+/agent/#", "rooms/+/agent/alice", "rooms/+/events", "rooms/+/events/#", "rooms/+/events/+", "control/#",
-        "control/+", "control/lobby", "$SYS/#", "$SYS/broker/clients/connected", "$SYS/+/uptime", "$share/g/#",
-        "$share/g/rooms/#", "$share/g/rooms/+/alice/+", "$share/g/rooms/+/mallory/+", "$share/g/+/+/+/+", "$queue/#",
-        "/rooms/#", "//#", "Rooms/#", "rooms//#", "rooms/lobby", "rooms/lobby/#", "rooms/lobby/+", "rooms/lobby/+/+",
-        "rooms/lobby/+/alice", "rooms/lobby/events", "rooms/+/mallory", "rooms/+/mallory/+/+", "+/+/mallory/+",
-        "+/lobby/alice/+", "rooms/+/mallory/bob/#", "#/alice", "rooms/#/alice", "rooms/lobby/alice+/+", "%c", "rooms/+/%c/+",
-        "rooms/+/*/+", "rooms/+/mallory,alice/+", "rooms/+/MALLORY/+", "",
+        "#",
+        "+/#",
+        "+/+/#",
+        "+/+/+/#",
+        "+/+/+/+",
+        "+/+/+",
+        "+/+",
+        "+",
+        "rooms",
+        "rooms/#",
+        "rooms/+",
+        "rooms/+/#",
+        "rooms/+/+",
+        "rooms/+/+/#",
+        "rooms/+/+/+",
+        "rooms/+/+/mallory",
+        "rooms/+/+/agent",
+        "rooms/+/agent/+",
+        "rooms/+/agent/#",
+        "rooms/+/agent/alice",
+        "rooms/+/events",
+        "rooms/+/events/#",
+        "rooms/+/events/+",
+        "control/#",
+        "control/+",
+        "control/lobby",
+        "$SYS/#",
+        "$SYS/broker/clients/connected",
+        "$SYS/+/uptime",
+        "$share/g/#",
+        "$share/g/rooms/#",
+        "$share/g/rooms/+/alice/+",
+        "$share/g/rooms/+/mallory/+",
+        "$share/g/+/+/+/+",
+        "$queue/#",
+        "/rooms/#",
+        "//#",
+        "Rooms/#",
+        "rooms//#",
+        "rooms/lobby",
+        "rooms/lobby/#",
+        "rooms/lobby/+",
+        "rooms/lobby/+/+",
+        "rooms/lobby/+/alice",
+        "rooms/lobby/events",
+        "rooms/+/mallory",
+        "rooms/+/mallory/+/+",
+        "+/+/mallory/+",
+        "+/lobby/alice/+",
+        "rooms/+/mallory/bob/#",
+        "#/alice",
+        "rooms/#/alice",
+        "rooms/lobby/alice+/+",
+        "%c",
+        "rooms/+/%c/+",
+        "rooms/+/*/+",
+        "rooms/+/mallory,alice/+",
+        "rooms/+/MALLORY/+",
+        "",
     ]
     .map(str::to_owned)
     .into();
     for peer in ["alice", "bob", "agent", "Alice", "alice ", "al%69ce"] {
-        for shape in ["rooms/+/{}/+", "rooms/lobby/{}/+", "rooms/+/{}/#", "rooms/lobby/{}/alice", "rooms/lobby/{}", "+/+/{}/#"] {
+        for shape in
+            ["rooms/+/{}/+", "rooms/lobby/{}/+", "rooms/+/{}/#", "rooms/lobby/{}/alice", "rooms/lobby/{}", "+/+/{}/#"]
+        {
             filters.push(shape.replace("{}", peer));
         }
     }
@@ -65,14 +117,41 @@ fn filters() -> Vec<String> {
 /// Topics by which one would reach somebody, or pretend to be somebody.
 fn topics() -> Vec<String> {
     let mut topics: Vec<String> = [
-        "rooms", "rooms/lobby", "rooms/lobby/events", "rooms/lobby/alice", "control/lobby", "control", "$SYS/broker/uptime",
-        "$share/g/rooms/lobby/alice/mallory", "/rooms/lobby/alice/mallory", "rooms//alice/mallory", "rooms/lobby//mallory",
-        "rooms/lobby/alice/", "rooms/lobby/alice/mallory/", "rooms/lobby/alice/mallory/x", "Rooms/lobby/alice/mallory",
-        "rooms/lobby/agent/agent", "rooms/lobby/mallory/agent", "rooms/lobby/mallory/alice", "rooms/lobby/agent/alice",
-        "rooms/lobby/agent/bob", "rooms/lobby/alice/mallory", "rooms/lobby/bob/mallory", "rooms/lobby/mallory/mallory",
-        "rooms/hall/alice/mallory", "rooms/ lobby/alice/mallory", "rooms/LOBBY/alice/mallory", "rooms/lobby\u{0301}/alice/mallory",
-        "rooms/lobby/alice/mallory\u{200b}", "rooms/lobby/carol/mallory", "rooms/lobby/events/mallory", "alice", "lobby/alice",
-        "rooms/lobby/%c/mallory", "rooms/lobby/alice%2Fmallory", "rooms/lobby/alice/agent\u{200b}",
+        "rooms",
+        "rooms/lobby",
+        "rooms/lobby/events",
+        "rooms/lobby/alice",
+        "control/lobby",
+        "control",
+        "$SYS/broker/uptime",
+        "$share/g/rooms/lobby/alice/mallory",
+        "/rooms/lobby/alice/mallory",
+        "rooms//alice/mallory",
+        "rooms/lobby//mallory",
+        "rooms/lobby/alice/",
+        "rooms/lobby/alice/mallory/",
+        "rooms/lobby/alice/mallory/x",
+        "Rooms/lobby/alice/mallory",
+        "rooms/lobby/agent/agent",
+        "rooms/lobby/mallory/agent",
+        "rooms/lobby/mallory/alice",
+        "rooms/lobby/agent/alice",
+        "rooms/lobby/agent/bob",
+        "rooms/lobby/alice/mallory",
+        "rooms/lobby/bob/mallory",
+        "rooms/lobby/mallory/mallory",
+        "rooms/hall/alice/mallory",
+        "rooms/ lobby/alice/mallory",
+        "rooms/LOBBY/alice/mallory",
+        "rooms/lobby\u{0301}/alice/mallory",
+        "rooms/lobby/alice/mallory\u{200b}",
+        "rooms/lobby/carol/mallory",
+        "rooms/lobby/events/mallory",
+        "alice",
+        "lobby/alice",
+        "rooms/lobby/%c/mallory",
+        "rooms/lobby/alice%2Fmallory",
+        "rooms/lobby/alice/agent\u{200b}",
     ]
     .map(str::to_owned)
     .into();
@@ -98,7 +177,9 @@ fn leaks(mallory: &mut Client) -> usize {
             eprintln!("leak: {message:?}");
             leaks += 1;
         }
-        if message.topic == "rooms/-/mallory/agent" && json["message"].as_str().is_some_and(|m| m.contains("outside rooms")) {
+        if message.topic == "rooms/-/mallory/agent"
+            && json["message"].as_str().is_some_and(|m| m.contains("outside rooms"))
+        {
             return leaks;
         }
     }
@@ -156,7 +237,8 @@ fn reaches_others(filter: &str) -> bool {
 #[test]
 fn an_intruder_hears_nothing_and_reaches_nobody() {
     let (mut attempts, mut leaked) = (0, 0);
-    for configuration in ["", "[[access.topics]]\nfilter = \"#\"\n", "[[access.topics]]\nfilter = \"telemetry/%c/#\"\n"] {
+    for configuration in ["", "[[access.topics]]\nfilter = \"#\"\n", "[[access.topics]]\nfilter = \"telemetry/%c/#\"\n"]
+    {
         let broker = Broker::with(&[], configuration);
         let mut room = Room::new(&broker);
         for version in BOTH {

@@ -6,8 +6,8 @@
 
 use super::{Room, Rules, Seat};
 use protocol::{
-    AgentMessage, ClosedReason, Connection, ErrorCode, Info, MessageError, PeerId, Reason, RoomEvent, Said,
-    Timestamp, VERSION, What,
+    AgentMessage, ClosedReason, Connection, ErrorCode, Info, MessageError, PeerId, Reason, RoomEvent, Said, Timestamp,
+    VERSION, What,
 };
 use serde::Serialize;
 use std::fmt;

@@ -259,8 +259,7 @@ impl Rooms {
             },
         };
         let grace = self.config.grace;
-        let rules =
-            Rules { room: &name, grace, rev_floor: self.rev_floor, ice_servers: &self.config.ice_servers };
+        let rules = Rules { room: &name, grace, rev_floor: self.rev_floor, ice_servers: &self.config.ice_servers };
         let mut fresh = None;
         let state = match self.rooms.get_mut(room) {
             Some(entry) => &mut entry.room,

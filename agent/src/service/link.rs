@@ -94,7 +94,8 @@ impl<F: Fn(&BrokerUrl)> Link<F> {
     /// subscriptions: whether it does is its business.
     fn listen(&mut self) {
         let filters = [AGENT_INBOX, CONTROL_INBOX, STATES];
-        let subscribe = Subscribe::new_many(filters.map(|filter| SubscribeFilter::new(filter.into(), QoS::AtLeastOnce)));
+        let subscribe =
+            Subscribe::new_many(filters.map(|filter| SubscribeFilter::new(filter.into(), QoS::AtLeastOnce)));
         self.eventloop.pending.push_front(Request::Subscribe(subscribe));
     }
 
@@ -127,9 +128,7 @@ fn refusal(code: ConnectReturnCode) -> Option<&'static str> {
     match code {
         ConnectReturnCode::RefusedProtocolVersion => Some("it does not speak MQTT 3.1.1"),
         ConnectReturnCode::BadClientId => Some("it does not take the client id; give another with --client-id"),
-        ConnectReturnCode::BadUserNamePassword => {
-            Some("wrong user or password; give --username and --password-file")
-        }
+        ConnectReturnCode::BadUserNamePassword => Some("wrong user or password; give --username and --password-file"),
         ConnectReturnCode::NotAuthorized => {
             Some("not authorized; give --username and --password-file of a user that it knows")
         }

@@ -30,12 +30,10 @@ pub(crate) struct Process {
 impl Process {
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let program = command.get_program().to_string_lossy().into_owned();
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|e| panic!("{program} cannot be started: {e}; these tests need Debian's mosquitto installed"));
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|e| {
+                panic!("{program} cannot be started: {e}; these tests need Debian's mosquitto installed")
+            });
         let (sender, lines) = mpsc::channel();
         let output = Arc::new(Mutex::new(String::new()));
         let streams: [Box<dyn Read + Send>; 2] =
@@ -136,7 +134,8 @@ impl Mosquitto {
     fn configure(&self) {
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("mosquitto");
         let conf = std::fs::read_to_string(shipped.join("mosquitto.conf")).unwrap();
-        let (tcp, web) = ("listener 1883 127.0.0.1\n", "listener 9001\nprotocol websockets\nuse_username_as_clientid true\n");
+        let (tcp, web) =
+            ("listener 1883 127.0.0.1\n", "listener 9001\nprotocol websockets\nuse_username_as_clientid true\n");
         assert!(conf.contains(tcp) && conf.contains(web), "{conf}");
         let conf = conf.replace(web, "").replace(tcp, &format!("listener {} 127.0.0.1\n", self.port));
         std::fs::write(self.folder.path().join("mosquitto.conf"), conf).unwrap();
@@ -208,7 +207,10 @@ impl Client {
     /// Connects as `id` with a clean session, and waits until it is.
     pub(crate) fn connect(port: u16, id: &str, will: Option<LastWill>) -> Self {
         let mut options = MqttOptions::new(id, "127.0.0.1", port);
-        options.set_credentials(id, PASSWORD).set_max_packet_size(1 << 20, 1 << 20).set_keep_alive(Duration::from_secs(60));
+        options
+            .set_credentials(id, PASSWORD)
+            .set_max_packet_size(1 << 20, 1 << 20)
+            .set_keep_alive(Duration::from_secs(60));
         if let Some(will) = will {
             options.set_last_will(will);
         }
@@ -225,8 +227,7 @@ impl Client {
             });
             let _ = sender.send(Notice::Ended);
         });
-        let mut client =
-            Self { mqtt, notices, messages: Default::default(), cut: Some(cut), thread: Some(thread) };
+        let mut client = Self { mqtt, notices, messages: Default::default(), cut: Some(cut), thread: Some(thread) };
         client.wait(|notice| matches!(notice, Notice::Connected));
         client
     }

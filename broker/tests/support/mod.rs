@@ -35,9 +35,10 @@ impl Broker {
         let folder = scratch_folder();
         std::fs::write(folder.join("duet.toml"), file).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_broker"))
-            .args(["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log", "debug", "--state-dir"])
+            .args(["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0", "--state-dir"])
             .arg(&folder)
             .args(flags)
+            .env("DUET_LOG", "debug")
             .current_dir(&folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
