@@ -1,6 +1,8 @@
 //! Random histories: whatever peers, operators and the clock do, the invariants hold, and the
 //! rooms are what a model of a few lines says they are.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 use agent::room::invariant::{Step, broken};
 use agent::rooms::Verdict;
 use agent::{Config, Effect, Event, Input, Output, Room, Rooms, Rules};

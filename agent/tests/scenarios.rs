@@ -2,6 +2,8 @@
 //! What a broker does besides (letting signals pass, keeping those for a member that is away) is
 //! done here as plainly as can be.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 #[path = "support/scenario.rs"]
 #[allow(dead_code, reason = "each world uses its part")]
 mod scenario;

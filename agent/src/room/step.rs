@@ -203,6 +203,7 @@ impl Turn<'_> {
         let ghost = self.room.as_ref().and_then(Room::longest_away).map(|seat| seat.peer.clone());
         match (taken, ghost) {
             (false, _) => {}
+            // The ghost is not told that it is `replaced`: it has no connection to be told on.
             (true, Some(ghost)) => self.vacate(&ghost, Reason::Lost),
             (true, None) => return self.full(&peer),
         }

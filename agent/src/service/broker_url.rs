@@ -44,10 +44,9 @@ impl FromStr for BrokerUrl {
     type Err = BrokerUrlError;
 
     fn from_str(text: &str) -> Result<Self, BrokerUrlError> {
-        let url = Url::parse(text).map_err(|_| {
-            // What is no URL may still hold a password.
-            if text.contains('@') { BrokerUrlError::Login } else { BrokerUrlError::Url(text.into()) }
-        })?;
+        // What is no address of a broker may still hold a password, and is then not repeated.
+        let or_login = |error| if text.contains('@') { BrokerUrlError::Login } else { error };
+        let url = Url::parse(text).map_err(|_| or_login(BrokerUrlError::Url(text.into())))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(BrokerUrlError::Login);
         }
@@ -56,14 +55,15 @@ impl FromStr for BrokerUrl {
             "mqtts" => (Scheme::Mqtts, 8883),
             "ws" => (Scheme::Ws, 80),
             "wss" => (Scheme::Wss, 443),
-            other => return Err(BrokerUrlError::Scheme(other.into())),
+            other => return Err(or_login(BrokerUrlError::Scheme(other.into()))),
         };
+        let host = url.host_str().filter(|host| !host.is_empty());
+        let host = host.ok_or_else(|| or_login(BrokerUrlError::Url(text.into())))?.to_owned();
         let over_tcp = matches!(scheme, Scheme::Mqtt | Scheme::Mqtts);
         if over_tcp && (!matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some()) {
             return Err(BrokerUrlError::Path(url.into()));
         }
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| BrokerUrlError::Url(text.into()))?;
-        let (host, port) = (host.to_owned(), url.port().unwrap_or(usual));
+        let port = url.port().unwrap_or(usual);
         Ok(Self { scheme, url, host, port })
     }
 }
@@ -123,12 +123,14 @@ mod tests {
     #[test]
     fn errors_say_what_would_be_right() {
         let error = |text: &str| text.parse::<BrokerUrl>().unwrap_err().to_string();
-        for text in ["", "localhost", "127.0.0.1:1883", "mqtt://", "mqtt:///x", "mqtt:host"] {
+        for text in ["", "127.0.0.1:1883", "mqtt://", "mqtt:///x", "mqtt:host"] {
             assert!(error(text).contains("mqtt://127.0.0.1:1883"), "{text}: {}", error(text));
         }
+        assert!(error("localhost:1883").ends_with("known are mqtt, mqtts, ws and wss"));
         assert!(error("http://127.0.0.1").ends_with("known are mqtt, mqtts, ws and wss"));
         assert!(error("mqtt://127.0.0.1/mqtt").contains("only host:port"));
-        for text in ["mqtt://agent:s3cret@127.0.0.1", "agent:s3cret@[", "mqtt://s3cret@h"] {
+        for text in ["mqtt://agent:s3cret@127.0.0.1", "agent:s3cret@h", "mqtt:s3cret@h", "s3cret@h", "mqtt://s3cret@h"]
+        {
             assert!(error(text).contains("--password-file") && !error(text).contains("s3cret"), "{text}");
         }
     }

@@ -1,0 +1,33 @@
+# `make test` is everything that must hold, from a fresh Debian machine on.
+.DEFAULT_GOAL := help
+.PHONY: help run test tools check rust web e2e bench
+
+help: ## show what there is
+	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+run: ## broker, agent and page
+	cargo run --release
+
+test: tools check rust web e2e ## install what tests need, and run everything
+	@echo "make test: everything passed"
+
+tools: ## Chromium, Mosquitto and what else tests need
+	.ci/install
+
+check: ## format, lints, documentation
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --locked --quiet
+
+rust: ## Rust: unit, property, scenario and front-door tests
+	cargo test --workspace --locked
+
+web: ## the page's own tests
+	cd web && npm ci --no-audit --no-fund && npm run typecheck && npm test
+
+e2e: ## two browsers in a call, on the release build
+	cargo build --release --locked
+	cd web && DUET_BROKER="$$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/broker" npm run e2e
+
+bench: ## figures, see BENCHMARKS.md
+	cargo bench -p broker

@@ -1,0 +1,109 @@
+// What a test needs: a broker and browser windows on it, and at the end the look whether all of them were clean.
+import assert from 'node:assert/strict';
+import { chromium } from 'playwright-core';
+import { Broker } from './broker.mjs';
+import { Peer } from './peer.mjs';
+import { recorder } from './recorder.mjs';
+
+const FLAGS = [
+  '--headless=new',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  // Without it the candidates are the machine's own addresses, and test traffic leaves the loopback interface.
+  '--allow-loopback-in-peer-connection',
+];
+const FAKE_DEVICES = '--use-fake-device-for-media-stream';
+
+/** @param {{ devices?: boolean }} [options] `devices`: whether there is a (fake) camera and a microphone */
+export function launch({ devices = true } = {}) {
+  const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+  return chromium.launch({ executablePath, args: devices ? [...FLAGS, FAKE_DEVICES] : FLAGS });
+}
+
+/**
+ * @typedef {object} Look
+ * @property {string} [name] who this is, in messages
+ * @property {string} [path] what to open; `/` if left out
+ * @property {boolean} [allow] whether camera and microphone are allowed; they are if left out
+ * @property {import('playwright-core').BrowserContextOptions} [context]
+ * @property {import('playwright-core').BrowserContext} [within] a profile that is there already
+ */
+
+export class Scene {
+  /** @type {Peer[]} */
+  #peers = [];
+  /** @type {import('playwright-core').BrowserContext[]} */
+  #contexts = [];
+  #browser;
+  broker;
+
+  /**
+   * @param {import('playwright-core').Browser} browser
+   * @param {Broker} broker
+   */
+  constructor(browser, broker) {
+    this.#browser = browser;
+    this.broker = broker;
+  }
+
+  /**
+   * Ends with the test, which fails if a page complained, broke its policy or asked another origin for anything.
+   *
+   * @param {import('node:test').TestContext} t
+   * @param {import('playwright-core').Browser} browser
+   */
+  static async begin(t, browser) {
+    const scene = new Scene(browser, await Broker.start());
+    t.after(() => scene.end());
+    return scene;
+  }
+
+  /**
+   * Opens a window with a fresh profile.
+   *
+   * @param {Look} [look]
+   */
+  async open({ name = `peer ${this.#peers.length + 1}`, path = '/', allow = true, context: options, within } = {}) {
+    const context = within ?? (await this.context({ allow, ...(options && { options }) }));
+    const peer = new Peer(name, await context.newPage(), this.broker.origin);
+    this.#peers.push(peer);
+    await peer.goto(path);
+    return peer;
+  }
+
+  /** @param {{ allow?: boolean, options?: import('playwright-core').BrowserContextOptions }} look */
+  async context({ allow = true, options } = {}) {
+    const context = await this.#browser.newContext({ locale: 'en-GB', viewport: { width: 1280, height: 800 }, ...options });
+    this.#contexts.push(context);
+    if (allow) await context.grantPermissions(['camera', 'microphone'], { origin: this.broker.origin });
+    await context.addInitScript(recorder);
+    return context;
+  }
+
+  /**
+   * Takes a window that a page has opened by itself.
+   *
+   * @param {string} name
+   * @param {import('playwright-core').Page} page
+   */
+  adopt(name, page) {
+    const peer = new Peer(name, page, this.broker.origin);
+    this.#peers.push(peer);
+    return peer;
+  }
+
+  async end() {
+    try {
+      for (const peer of this.#peers) await peer.note();
+      for (const context of this.#contexts) await context.close();
+    } finally {
+      await this.broker.stop();
+    }
+    assert.deepEqual(this.#peers.flatMap(({ complaints }) => complaints), []);
+  }
+}
