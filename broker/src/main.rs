@@ -4,6 +4,7 @@ use anyhow::Context;
 use broker::config::{self, Config, Layers};
 use broker::server::Broker;
 use std::io::{IsTerminal, Write};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
@@ -71,6 +72,11 @@ fn announce(broker: &Broker) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "mqtt listening on {}", broker.mqtt)?;
     writeln!(out, "http listening on {}", broker.http)?;
-    writeln!(out, "open http://{}/ in two windows and join the same room", broker.http)?;
+    // From elsewhere a browser gives out cameras only over HTTPS, so this names the machine itself.
+    let mut page = broker.http;
+    if page.ip().is_unspecified() {
+        page.set_ip(if page.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    writeln!(out, "open http://{page}/ in two windows and join the same room")?;
     out.flush()
 }

@@ -3,9 +3,9 @@
 mod support;
 
 use mqtt_protocol_core::mqtt::packet::{
-    ContentType, CorrelationData, GenericPacket, MessageExpiryInterval, Property, Qos, ReceiveMaximum, ResponseTopic,
-    RetainHandling, SessionExpiryInterval, SubOpts, SubscriptionIdentifier, TopicAlias, UserProperty,
-    WillDelayInterval, v5_0,
+    ContentType, CorrelationData, GenericPacket, MaximumPacketSize, MessageExpiryInterval, Property, Qos,
+    ReceiveMaximum, ResponseTopic, RetainHandling, SessionExpiryInterval, SubOpts, SubscriptionIdentifier, TopicAlias,
+    UserProperty, WillDelayInterval, v5_0,
 };
 use support::Broker;
 use support::client::{BOTH, Client, Hello, V3, V5};
@@ -147,6 +147,44 @@ fn a_second_connection_takes_the_place_of_the_first() {
 }
 
 #[test]
+fn a_client_that_may_be_sent_nothing_can_be_taken_over() {
+    let broker = Broker::with(&[], OPEN);
+    let mut hello = Hello::new(V5, "twin");
+    hello.properties = vec![Property::ReceiveMaximum(ReceiveMaximum::new(1).unwrap())];
+    let (mut first, _) = Client::hello(&broker, &hello);
+    first.subscribe("a", 1);
+    first.acknowledges = false;
+    let mut sender = Client::connect(&broker, V5, "sender");
+    for _ in 0..3 {
+        sender.publish("a", "x", 1);
+    }
+    sender.nothing();
+    first.message();
+    first.ping();
+    let second = Client::connect(&broker, V5, "twin");
+    assert_eq!(first.ends(), Some(0x8E));
+    second.disconnect();
+}
+
+#[test]
+fn a_client_gets_nothing_larger_than_it_accepts() {
+    let broker = Broker::with(&[], OPEN);
+    let mut hello = Hello::new(V5, "small");
+    hello.properties = vec![
+        Property::MaximumPacketSize(MaximumPacketSize::new(50).unwrap()),
+        Property::ReceiveMaximum(ReceiveMaximum::new(1).unwrap()),
+    ];
+    let (mut small, _) = Client::hello(&broker, &hello);
+    small.subscribe("a", 2);
+    let mut sender = Client::connect(&broker, V5, "sender");
+    for qos in 0..=2 {
+        sender.publish("a", "x".repeat(100), qos);
+        sender.publish("a", "fits", qos);
+        assert_eq!(small.message().payload, b"fits", "QoS {qos}");
+    }
+}
+
+#[test]
 fn wills_are_sent_unless_the_client_says_goodbye() {
     let broker = Broker::with(&[], OPEN);
     for version in BOTH {
@@ -205,6 +243,7 @@ fn retained_messages_greet_new_subscriptions() {
         let mut sender = Client::connect(&broker, version, "sender");
         sender.publish_with("lamp/1", "on", 1, true, vec![]);
         sender.publish_with("lamp/2", "off", 1, true, vec![]);
+        sender.nothing(); // both have crossed the backbone
         let mut reader = Client::connect(&broker, version, "reader");
         reader.subscribe("lamp/+", 1);
         let mut seen = [reader.message(), reader.message()];
@@ -229,6 +268,7 @@ fn retain_handling_and_retain_as_published() {
     let broker = Broker::with(&[], OPEN);
     let mut sender = Client::connect(&broker, V5, "sender");
     sender.publish_with("a", "1", 1, true, vec![]);
+    sender.nothing();
     let mut reader = Client::connect(&broker, V5, "reader");
     reader.subscribe_with("a", options(1).set_rh(RetainHandling::DoNotSendRetained), vec![]);
     reader.nothing();
@@ -288,6 +328,7 @@ fn an_expired_message_is_not_delivered() {
     let lasts = |seconds| vec![Property::MessageExpiryInterval(MessageExpiryInterval::new(seconds).unwrap())];
     sender.publish_with("a", "short", 1, false, lasts(1));
     sender.publish_with("a", "long", 1, false, lasts(100));
+    sender.nothing();
     // The clock that counts is the broker's: another client sees a delayed will after two seconds.
     let mut heir = Client::connect(&broker, V5, "heir");
     heir.subscribe("gone", 1);

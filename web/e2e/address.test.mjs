@@ -14,7 +14,6 @@ const LINK = '/?room=%ED%98%84%EA%B4%80+%EC%B9%B4%EB%A9%94%EB%9D%BC';
 
 /** @param {import('./support/peer.mjs').Peer} peer */
 async function copiedLink(peer) {
-  await peer.page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
   await peer.press('#copy-link');
   await peer.page.locator('#notice', { hasText: 'http' }).waitFor();
   return peer.page.evaluate(() => navigator.clipboard.readText());

@@ -1,8 +1,8 @@
 // Camera and microphone: refused, missing, muted.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Scene, launch } from './support/scene.mjs';
 import { talking } from './support/peer.mjs';
+import { DEVICES, Scene, launch } from './support/scene.mjs';
 
 /** @type {import('playwright-core').Browser} */
 let browser;
@@ -31,7 +31,7 @@ test('a refused camera is told with its reason; watching and trying again are po
   await refused.page.locator('#watch-only').uncheck();
   await refused.press('#join');
   await refused.is('error');
-  await refused.page.context().grantPermissions(['camera', 'microphone'], { origin: scene.broker.origin });
+  await refused.page.context().grantPermissions(DEVICES, { origin: scene.broker.origin });
   await refused.press('#try-again');
   await talking(camera, refused);
 });

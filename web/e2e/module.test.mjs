@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import { Scene, launch } from './support/scene.mjs';
+import { SOON, within } from './support/wait.mjs';
 
 /** @type {import('playwright-core').Browser} */
 let browser;
@@ -18,7 +19,6 @@ const said = [];
 let heard;
 const note = (event) => (detail) => { said.push([event, detail]); heard?.(); };
 const on = Object.fromEntries(['created', 'joined', 'arrived', 'signal', 'left', 'error', 'ended'].map((event) => [event, note(event)]));
-window.room = await join({ url: broker, room: 'front door', info: { name }, on });
 window.hear = async (event) => {
   for (;;) {
     const found = said.find(([what]) => what === event);
@@ -26,7 +26,7 @@ window.hear = async (event) => {
     await new Promise((resolve) => (heard = resolve));
   }
 };
-document.title = 'joined';
+window.room = await join({ url: broker, room: 'front door', info: { name }, on });
 `;
 
 /**
@@ -63,14 +63,14 @@ test('a page of somebody else joins through the module and rings', async (t) => 
     page.on('pageerror', (error) => complaints.push(error.message));
     page.on('console', (message) => complaints.push(message.text()));
     await page.goto(`${origin}/?broker=${encodeURIComponent(`ws://${scene.broker.http}/mqtt`)}&name=${name}`);
-    await page.locator('title', { hasText: 'joined' }).waitFor({ state: 'attached' });
     return page;
   };
   /**
    * @param {import('playwright-core').Page} page
    * @param {string} event
    */
-  const hear = (page, event) => page.evaluate((event) => /** @type {Client} */ (/** @type {unknown} */ (window)).hear(event), event);
+  const hear = (page, event) => 
+    within(SOON, page.evaluate((event) => /** @type {Client} */ (/** @type {unknown} */ (window)).hear(event), event), () => `${event} is heard; ${complaints}`);
   /**
    * @param {import('playwright-core').Page} page
    * @param {import('../src/duet.ts').PeerMessage} message
@@ -79,6 +79,7 @@ test('a page of somebody else joins through the module and rings', async (t) => 
     page.evaluate((message) => /** @type {Client} */ (/** @type {unknown} */ (window)).room.send(message), message);
 
   const indoors = await open('indoors');
+  await hear(indoors, 'created');
   const bell = await open('bell');
   const arrived = /** @type {{ peer: { info: unknown } }} */ (await hear(indoors, 'arrived'));
   assert.deepEqual(arrived.peer.info, { name: 'bell' });

@@ -31,10 +31,13 @@ async function fits(peer, when) {
     for (const element of (dialog ?? document).querySelectorAll('button, select, input')) {
       if (!element.checkVisibility()) continue;
       // A long page may scroll up and down.
-      element.scrollIntoView({ block: 'nearest' });
-      const { left, top, right, bottom, width, height } = element.closest('label.check')?.getBoundingClientRect() ?? element.getBoundingClientRect();
+      const touched = element.closest('label.check') ?? element;
+      touched.scrollIntoView({ block: 'nearest' });
+      const { left, top, right, bottom, width, height } = touched.getBoundingClientRect();
       const what = `#${element.id} at ${[left, top, right, bottom].map(Math.round).join(' ')}`;
-      if (left < 0 || top < 0 || right > innerWidth || bottom > innerHeight) found.push(`${what} is outside of ${innerWidth} × ${innerHeight}`);
+      const out = Math.max(-left, -top, right - innerWidth, bottom - innerHeight);
+      // Scrolling is by whole pixels.
+      if (out >= 1) found.push(`${what} is outside of ${innerWidth} × ${innerHeight}`);
       if (width < finger || height < finger) found.push(`${what} is too small`);
       const hit = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
       if (!hit || !(element.contains(hit) || hit.closest('label')?.contains(element))) found.push(`${what} is covered by ${hit?.outerHTML.slice(0, 60)}`);

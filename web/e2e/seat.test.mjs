@@ -24,7 +24,9 @@ for (const [who, answer] of /** @type {const} */ ([['creator', 'created'], ['joi
     const before = await other.record();
     reloaded.received = '';
     await reloaded.page.reload();
-    await talking(creator, joiner);
+    // Only the reloaded one first: the other one is connected, with what was there before, until it hears of it.
+    await reloaded.talks();
+    await other.talks();
 
     assert.equal(await reloaded.id(), id);
     assert.match(reloaded.received, new RegExp(`"type":"${answer}"`), 'the same answer as before');

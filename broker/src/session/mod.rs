@@ -391,11 +391,13 @@ impl<S: Transport> Session<S> {
             counters.dropped.add(1);
             return;
         };
+        let limit = usize::try_from(self.max_packet_out).unwrap_or(usize::MAX);
         match packets::publish(self.version, delivery, id, now) {
-            Some(Ok(packet)) => {
+            Some(Ok(packet)) if packet.size() <= limit => {
                 self.in_flight += 1;
                 self.send(packet);
             }
+            // Expired, or larger than the client accepts (MQTT-3.1.2-25).
             _ => {
                 self.connection.release_packet_id(id);
                 counters.dropped.add(1);

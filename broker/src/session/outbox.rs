@@ -111,16 +111,16 @@ impl Outbox {
     /// at once for a client that is too slow or taken over, else after the queue is empty.
     pub fn poll(&self, context: &mut Context<'_>) -> Poll<Option<Ending>> {
         let mut inner = self.0.lock();
-        match inner.ending {
-            Some(ending @ (Ending::TakenOver | Ending::TooSlow)) => return Poll::Ready(Some(ending)),
-            Some(ending) if inner.queue.is_empty() => return Poll::Ready(Some(ending)),
-            _ if !inner.queue.is_empty() => return Poll::Ready(None),
-            _ => {}
-        }
+        // Always: a session that may not take what is here must still be woken for its end.
         if !inner.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
             inner.waker = Some(context.waker().clone());
         }
-        Poll::Pending
+        match inner.ending {
+            Some(ending @ (Ending::TakenOver | Ending::TooSlow)) => Poll::Ready(Some(ending)),
+            Some(ending) if inner.queue.is_empty() => Poll::Ready(Some(ending)),
+            _ if inner.queue.is_empty() => Poll::Pending,
+            _ => Poll::Ready(None),
+        }
     }
 
     /// Says that the session has given its place up; its state is with the switchboard.

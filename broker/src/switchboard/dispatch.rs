@@ -44,10 +44,8 @@ impl Switchboard {
                 self.publish(will, now);
             }
         }
-        let expired = |client: &Client| matches!(&client.line, Line::Disconnected(s) if s.expires <= now.instant);
-        let expired: Vec<PeerId> =
-            self.clients.iter().filter(|(_, client)| expired(client)).map(|(id, _)| id.clone()).collect();
-        for id in expired {
+        while self.expiries.first().is_some_and(|(expires, _)| *expires <= now.instant) {
+            let Some((_, id)) = self.expiries.pop_first() else { break };
             if let Some(client) = self.clients.remove(&id) {
                 self.forget_subscriptions(&id, &client);
             }

@@ -21,7 +21,7 @@ use held::Held;
 use parking_lot::RwLock;
 use protocol::{PeerId, Topic, topic};
 use retained::Retained;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 use subscribers::Subscribers;
@@ -97,6 +97,8 @@ pub struct Switchboard {
     opened: Subscribers,
     retained: Retained,
     held: Held,
+    /// When which session without a connection ends.
+    expiries: BTreeSet<(Instant, PeerId)>,
     wills: HashMap<PeerId, (Instant, Message)>,
     /// Rooms of which operators have not seen the latest count of messages.
     stale: HashSet<Box<str>>,
@@ -113,6 +115,7 @@ impl Switchboard {
             opened: Subscribers::default(),
             retained: Retained::default(),
             held: Held::default(),
+            expiries: BTreeSet::new(),
             wills: HashMap::new(),
             stale: HashSet::new(),
             rooms,
@@ -136,8 +139,19 @@ impl Switchboard {
             other.end(Ending::TakenOver);
             return Welcome::Occupied(other.clone());
         }
-        self.wills.remove(&who.id);
-        let earlier = match self.clients.remove(&who.id) {
+        if clean {
+            // The earlier session ends now, and its will is due (MQTT-3.1.3-9).
+            if let Some((due, _)) = self.wills.get_mut(&who.id) {
+                *due = now;
+            }
+        } else {
+            self.wills.remove(&who.id);
+        }
+        let earlier = self.clients.remove(&who.id);
+        if let Some(Client { line: Line::Disconnected(session), .. }) = &earlier {
+            self.expiries.remove(&(session.expires, who.id.clone()));
+        }
+        let earlier = match earlier {
             Some(Client { line: Line::Disconnected(session), subscriptions, role, .. })
                 if !clean && role == who.role && session.expires > now =>
             {
@@ -174,6 +188,7 @@ impl Switchboard {
                         queue.retain(|delivery| delivery.qos > Qos::AtMostOnce);
                         queue.truncate(MAX_QUEUED);
                         let bytes = queue.iter().map(|delivery| delivery.message.size()).sum();
+                        self.expiries.insert((expires, id.clone()));
                         let session = Persistent { queue, bytes, expires, suspended };
                         client.line = Line::Disconnected(Box::new(session));
                     }

@@ -5,7 +5,7 @@ import { SOON, within } from './wait.mjs';
 /** @typedef {Window & { record: import('./recorder.mjs').Record }} RecordedWindow */
 
 /** Pictures that must come before a video counts as moving. */
-const MOVING = 10;
+const MOVING = 5;
 
 export class Peer {
   name;
@@ -106,33 +106,39 @@ export class Peer {
     });
   }
 
-  /** Frames of the other one's video that this page has decoded on its newest connection. */
-  framesDecoded() {
+  /** How many connections the page has made, and the frames of the other one's video that the newest has decoded. */
+  decoded() {
     return this.page.evaluate(async () => {
       const { connections } = /** @type {RecordedWindow} */ (/** @type {unknown} */ (window)).record;
       const stats = [...((await connections.at(-1)?.getStats()) ?? [])].map(([, entry]) => entry);
-      return stats.find(({ type, kind }) => type === 'inbound-rtp' && kind === 'video')?.framesDecoded ?? 0;
+      const frames = stats.find(({ type, kind }) => type === 'inbound-rtp' && kind === 'video')?.framesDecoded ?? 0;
+      return { connection: connections.length, frames };
     });
   }
 
-  /** Waits until the other one's video moves: some more pictures are shown, and as many are decoded. */
+  /** Waits until the other one's video moves: some more pictures are shown, and as many are decoded on one connection. */
   async sees() {
     const { page } = this;
-    const before = await this.framesDecoded();
-    const shown = page.evaluate((pictures) => {
-      const video = document.querySelector('#peer-video');
-      if (!(video instanceof HTMLVideoElement)) throw new Error('there is no #peer-video');
-      return new Promise((resolve) => {
-        let left = pictures;
-        const count = () => (left-- > 0 ? video.requestVideoFrameCallback(count) : resolve(undefined));
-        count();
-      });
-    }, MOVING);
-    await within(SOON, shown, () => `${this.name} sees ${MOVING} more pictures of the other one`);
-    const decoded = (await this.framesDecoded()) - before;
-    assert.ok(decoded >= MOVING - 1, `${this.name} has decoded ${decoded} frames while ${MOVING} were shown`);
-    const width = await page.locator('#peer-video').evaluate((video) => /** @type {HTMLVideoElement} */ (video).videoWidth);
-    assert.ok(width > 0, `${this.name}: #peer-video has no width`);
+    for (;;) {
+      const before = await this.decoded();
+      const shown = page.evaluate((pictures) => {
+        const video = document.querySelector('#peer-video');
+        if (!(video instanceof HTMLVideoElement)) throw new Error('there is no #peer-video');
+        return new Promise((resolve) => {
+          let left = pictures;
+          const count = () => (left-- > 0 ? video.requestVideoFrameCallback(count) : resolve(video.videoWidth > 0));
+          count();
+        });
+      }, MOVING);
+      const wide = await within(SOON, shown, () => `${this.name} sees ${MOVING} more pictures of the other one`);
+      assert.ok(wide, `${this.name}: #peer-video has no width`);
+      const now = await this.decoded();
+      if (now.connection !== before.connection) continue;
+      const more = now.frames - before.frames;
+      // A picture that was decoded before may be the first one shown.
+      assert.ok(more >= MOVING - 1, `${this.name} has decoded ${more} frames while ${MOVING} were shown`);
+      return;
+    }
   }
 
   /** Waits until this one is in a call and sees the other one. */

@@ -17,6 +17,8 @@ const FLAGS = [
   // Without it the candidates are the machine's own addresses, and test traffic leaves the loopback interface.
   '--allow-loopback-in-peer-connection',
 ];
+export const DEVICES = ['camera', 'microphone'];
+const CLIPBOARD = ['clipboard-read', 'clipboard-write'];
 const FAKE_DEVICES = '--use-fake-device-for-media-stream';
 
 /** @param {{ devices?: boolean }} [options] `devices`: whether there is a (fake) camera and a microphone */
@@ -80,7 +82,7 @@ export class Scene {
   async context({ allow = true, options } = {}) {
     const context = await this.#browser.newContext({ locale: 'en-GB', viewport: { width: 1280, height: 800 }, ...options });
     this.#contexts.push(context);
-    if (allow) await context.grantPermissions(['camera', 'microphone'], { origin: this.broker.origin });
+    await context.grantPermissions(allow ? [...DEVICES, ...CLIPBOARD] : CLIPBOARD, { origin: this.broker.origin });
     await context.addInitScript(recorder);
     return context;
   }
