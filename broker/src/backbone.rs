@@ -28,10 +28,16 @@ const LANE: &str = "lane";
 /// What the router counts for a frame besides its bytes.
 const OVERHEAD: usize = 4 + LANE.len();
 
-/// Why the backbone did not start.
+/// Why there is no backbone.
 #[derive(Debug, thiserror::Error)]
-#[error("the backbone did not start: {0}")]
-pub struct BackboneError(#[from] LinkError);
+#[error("the backbone has gone: {0}")]
+pub struct BackboneError(Box<LinkError>);
+
+impl From<LinkError> for BackboneError {
+    fn from(error: LinkError) -> Self {
+        Self(Box::new(error))
+    }
+}
 
 /// Where frames go in.
 pub struct Uplink(Mutex<Inner>);
@@ -119,7 +125,7 @@ impl Uplink {
     }
 
     /// Hands over what was pushed, until the router has gone. Runs as a task of its own.
-    pub async fn pump(&self) -> LinkError {
+    pub async fn pump(&self) -> BackboneError {
         loop {
             poll_fn(|context| {
                 let mut inner = self.0.lock();
@@ -159,7 +165,7 @@ impl Inner {
         !self.waiting.is_empty() && self.in_flight < WINDOW
     }
 
-    fn hand_over(&mut self) -> Result<(), LinkError> {
+    fn hand_over(&mut self) -> Result<(), BackboneError> {
         let Inner { link, waiting, waiting_bytes, in_flight, .. } = self;
         let mut last = None;
         {
@@ -191,7 +197,7 @@ impl Downlink {
     ///
     /// # Errors
     /// When the router has gone.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, LinkError> {
+    pub async fn next(&mut self) -> Result<Option<Bytes>, BackboneError> {
         match self.link.next().await? {
             Some(Notification::Forward(forward)) => {
                 let frame = forward.publish.payload;

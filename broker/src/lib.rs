@@ -3,6 +3,8 @@
 //! Data flows one way: [`listen`] → [`session`] → [`access`] → [`backbone`] → [`switchboard`] →
 //! session. The room agent sits at the switchboard; what it says goes the same last step.
 
+#![warn(clippy::unwrap_used)]
+
 pub mod access;
 pub mod backbone;
 pub mod config;

@@ -61,7 +61,7 @@ fn run(config: &Config) -> anyhow::Result<()> {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
-            error = broker.failed() => return Err(error).context("the backbone has gone"),
+            error = broker.failed() => return Err(error.into()),
         }
         broker.stop().await;
         Ok(())

@@ -11,7 +11,6 @@ use crate::operator::{self, TokenError};
 use crate::session::outbox::Ending;
 use crate::sys::Figures;
 use agent::rooms::Rooms;
-use rumqttd::local::LinkError;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,7 +48,7 @@ pub struct Broker {
     pub http: SocketAddr,
     hub: Arc<Hub>,
     listeners: [JoinHandle<()>; 2],
-    backbone: [JoinHandle<LinkError>; 2],
+    backbone: [JoinHandle<BackboneError>; 2],
 }
 
 impl Broker {
@@ -118,12 +117,12 @@ impl Broker {
     }
 }
 
-async fn pump(hub: Arc<Hub>) -> LinkError {
+async fn pump(hub: Arc<Hub>) -> BackboneError {
     hub.uplink.pump().await
 }
 
 /// Hands what comes out of the backbone to the switchboard, and lets time pass for it.
-async fn switch(hub: Arc<Hub>, mut downlink: Downlink) -> LinkError {
+async fn switch(hub: Arc<Hub>, mut downlink: Downlink) -> BackboneError {
     let mut next_tick = tokio::time::Instant::now();
     loop {
         tokio::select! {

@@ -15,6 +15,8 @@
 //! says which names are allowed. `fixtures/*.json` holds golden messages that the Rust and the
 //! browser tests both read.
 
+#![warn(clippy::unwrap_used)]
+
 pub mod event;
 pub mod ids;
 pub mod message;

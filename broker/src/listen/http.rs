@@ -83,7 +83,10 @@ async fn page(method: Method, request: HeaderMap, uri: axum::http::Uri) -> Respo
     if known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == asset.etag)) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
-    (headers, asset.bytes).into_response()
+    // Scripts of other origins may import `/duet.js`, which a browser lets them only with this
+    // (Fetch, CORS protocol). Nothing here depends on who asks.
+    let shared = [(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+    (shared, headers, asset.bytes).into_response()
 }
 
 async fn healthz(State(hub): State<Arc<Hub>>) -> Response {

@@ -118,7 +118,7 @@ pub(super) async fn receive<S: Transport>(mut socket: S, hub: Arc<Hub>) -> Optio
     let expiry = hello.expiry.min(hub.limits.session_expiry);
     let mut properties = Vec::new();
     if version == Version::V5_0 {
-        let mut add = |property: Result<Property, _>| properties.extend(property.ok().into_iter());
+        let mut add = |property: Result<Property, _>| properties.extend(property.ok());
         add(TopicAliasMaximum::new(TOPIC_ALIASES).map(Property::TopicAliasMaximum));
         add(SharedSubscriptionAvailable::new(0).map(Property::SharedSubscriptionAvailable));
         if expiry < hello.expiry {

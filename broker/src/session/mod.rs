@@ -431,3 +431,6 @@ impl<S: Transport> Drop for Session<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,7 +59,7 @@ impl Switchboard {
     /// Publishes a figure of `$SYS`.
     pub fn publish_figure(&mut self, topic: String, value: String, now: Now) {
         let message = Message::own(topic, value.into_bytes(), Qos::AtMostOnce);
-        self.to_operators(&message, now);
+        self.show(&message, now);
         if !self.retained.set(message, now.instant) {
             self.counters.dropped.add(1);
         }
@@ -69,18 +69,18 @@ impl Switchboard {
         let topic = message.topic().to_owned();
         match Topic::parse(&topic) {
             Ok(Topic::ToAgent { room, from }) => {
-                self.to_operators(&message, now);
+                self.show(&message, now);
                 if let Ok(from) = PeerId::new(from) {
                     self.agent(Input::Message { room, from: &from, payload: &message.payload }, now);
                 }
             }
             Ok(Topic::Signal { room, to, from }) => self.signal(room, to, from, message, now),
             Ok(Topic::Control { room }) => {
-                self.to_operators(&message, now);
+                self.show(&message, now);
                 self.agent(Input::Order { room, payload: &message.payload }, now);
             }
             Ok(_) => {}
-            Err(_) => self.to_opened(message, now),
+            Err(_) => self.deliver_to_open(message, now),
         }
     }
 
@@ -91,10 +91,10 @@ impl Switchboard {
                 self.rooms.read().count_signal(room);
                 if !self.operators.is_empty() {
                     self.stale.insert(room.into());
-                    self.to_operators(&message, now);
+                    self.show(&message, now);
                 }
                 if verdict == Verdict::Allowed {
-                    self.to_inbox(to, message, now);
+                    self.deliver_to_inbox(to, message, now);
                 } else if let (Ok(room), Ok(to)) = (RoomId::new(room), PeerId::new(to))
                     && !self.held.put(room, to, message)
                 {
@@ -120,7 +120,7 @@ impl Switchboard {
         let room = named.as_ref().map_or(NO_ROOM, RoomId::as_str);
         let error = self.rooms.write().error(room, code, why, now.wall);
         let topic = Topic::FromAgent { room, to: client.as_str() }.to_string();
-        self.from_agent(client.as_str(), Message::own(topic, json(&error), Qos::AtLeastOnce), now);
+        self.tell(client.as_str(), Message::own(topic, json(&error), Qos::AtLeastOnce), now);
     }
 
     /// Lets the room agent handle something, and does what it says.
@@ -131,17 +131,17 @@ impl Switchboard {
             match output {
                 Output::Tell { room, to, message } => {
                     let topic = Topic::FromAgent { room: room.as_str(), to: to.as_str() }.to_string();
-                    self.from_agent(to.as_str(), Message::own(topic, json(&message), Qos::AtLeastOnce), now);
+                    self.tell(to.as_str(), Message::own(topic, json(&message), Qos::AtLeastOnce), now);
                 }
                 Output::Happened { room, event } if !self.operators.is_empty() => {
                     let topic = Topic::Events { room: room.as_str() }.to_string();
-                    self.to_operators(&Message::own(topic, json(&event), Qos::AtLeastOnce), now);
+                    self.show(&Message::own(topic, json(&event), Qos::AtLeastOnce), now);
                 }
                 Output::Changed { room } if !self.operators.is_empty() => self.show_state(room.as_str(), now),
                 Output::Happened { .. } | Output::Changed { .. } => {}
                 Output::Resume { room, peer } => {
                     for message in self.held.take(&room, &peer) {
-                        self.to_inbox(peer.as_str(), message, now);
+                        self.deliver_to_inbox(peer.as_str(), message, now);
                     }
                 }
                 Output::Forget { room, peer } => {
@@ -156,16 +156,16 @@ impl Switchboard {
         let payload = self.rooms.read().state(room).map(|state| json(&state)).unwrap_or_default();
         let mut message = Message::own(Topic::State { room }.to_string(), payload, Qos::AtLeastOnce);
         message.retain = true;
-        self.to_operators(&message, now);
+        self.show(&message, now);
     }
 
-    fn from_agent(&mut self, to: &str, message: Message, now: Now) {
-        self.to_operators(&message, now);
-        self.to_inbox(to, message, now);
+    fn tell(&mut self, to: &str, message: Message, now: Now) {
+        self.show(&message, now);
+        self.deliver_to_inbox(to, message, now);
     }
 
     /// Delivers to the one client that the topic names.
-    fn to_inbox(&mut self, to: &str, message: Message, now: Now) {
+    fn deliver_to_inbox(&mut self, to: &str, message: Message, now: Now) {
         let Some(client) = self.clients.get_mut(to).filter(|client| client.role == Role::Peer) else { return };
         let mut qos = None;
         let mut subscriptions = Vec::new();
@@ -181,7 +181,7 @@ impl Switchboard {
         }
     }
 
-    fn to_operators(&mut self, message: &Message, now: Now) {
+    fn show(&mut self, message: &Message, now: Now) {
         if self.operators.is_empty() {
             return;
         }
@@ -190,7 +190,7 @@ impl Switchboard {
         self.deliver(receivers, message, now);
     }
 
-    fn to_opened(&mut self, message: Message, now: Now) {
+    fn deliver_to_open(&mut self, message: Message, now: Now) {
         let mut receivers = Receivers::default();
         self.operators.matching(message.topic(), &mut |id, own| receivers.add(id, own, &message));
         self.opened.matching(message.topic(), &mut |id, own| receivers.add(id, own, &message));

@@ -1,0 +1,68 @@
+use super::*;
+use crate::access::authenticate::Users;
+use crate::access::authorize::Rules;
+use crate::backbone;
+use crate::hub::Limits;
+use agent::rooms::{Config, Rooms};
+use tokio::io::duplex;
+
+fn hub() -> Arc<Hub> {
+    let limits =
+        Limits { connect_timeout: Duration::from_secs(5), max_message: 1024, session_expiry: Duration::from_secs(60) };
+    let (uplink, _) = backbone::start().unwrap();
+    Arc::new(Hub::new(Users::new("token".into()), Rules::default(), limits, Rooms::new(Config::default()), uplink))
+}
+
+/// A socket that panics when it is read from for the second time.
+struct Trap<S>(S, u32);
+
+impl<S: AsyncRead + Unpin> AsyncRead for Trap<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.0).poll_read(context, into))?;
+        self.1 += 1;
+        assert!(self.1 < 2, "the trap closes");
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Trap<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+const CONNECT: &[u8] = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01x";
+
+#[tokio::test]
+async fn a_session_that_panics_gives_its_place_up() {
+    let hub = hub();
+    let (mut client, server) = duplex(1024);
+    let session = tokio::spawn(serve(Trap(server, 0), hub.clone()));
+    use tokio::io::AsyncReadExt;
+    client.write_all(CONNECT).await.unwrap();
+    let mut connack = [0; 4];
+    client.read_exact(&mut connack).await.unwrap();
+    assert_eq!(connack, [0x20, 2, 0, 0]);
+    assert_eq!((hub.sessions(), hub.switchboard.lock().census().connected), (1, 1));
+    client.write_all(&[0xC0, 0]).await.unwrap();
+    assert!(session.await.unwrap_err().is_panic());
+    assert_eq!((hub.sessions(), hub.switchboard.lock().census().connected), (0, 0));
+}
+
+#[test]
+fn only_the_flags_of_table_2_2_are_legal() {
+    let legal: Vec<u8> = (0..=255).filter(|first| has_legal_flags(*first)).collect();
+    let mut expected: Vec<u8> = (0x30..=0x3F).collect();
+    expected.extend([0x62, 0x82, 0xA2]);
+    expected.extend([0, 1, 2, 4, 5, 7, 9, 11, 12, 13, 14, 15].map(|kind| kind << 4));
+    expected.sort_unstable();
+    assert_eq!(legal, expected);
+}
