@@ -178,7 +178,9 @@ fn a_client_gets_nothing_larger_than_it_accepts() {
     small.subscribe("a", 2);
     let mut sender = Client::connect(&broker, V5, "sender");
     for qos in 0..=2 {
-        sender.publish("a", "x".repeat(100), qos);
+        for _ in 0..100 {
+            sender.publish("a", "x".repeat(100), qos);
+        }
         sender.publish("a", "fits", qos);
         assert_eq!(small.message().payload, b"fits", "QoS {qos}");
     }

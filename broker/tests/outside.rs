@@ -3,7 +3,7 @@
 //! room; an operator's eyes see whether it was all as the script says.
 //!
 //! Needs Debian's `mosquitto` and `mosquitto-clients`, Node.js with the page's packages
-//! (`web/node_modules`), and Python with paho-mqtt: that of `DUET_TEST_PYTHON`, or one that is set
+//! (`web/node_modules`), and Python with paho-mqtt: that of `TEST_PYTHON`, or one that is set
 //! up here (Debian's `python3-venv`, and PyPI within reach).
 
 mod support;
@@ -161,8 +161,9 @@ fn python() -> &'static Path {
             assert!(output.status.success(), "{command:?}: {}; {hint}\n{said}", output.status);
         };
         let check = format!("import importlib.metadata as m; assert 'paho-mqtt=='+m.version('paho-mqtt') == '{PAHO}'");
-        let hint = format!("set DUET_TEST_PYTHON to a Python that has {PAHO}, or install python3-venv");
-        if let Some(python) = std::env::var_os("DUET_TEST_PYTHON") {
+        let hint = format!("set TEST_PYTHON to a Python that has {PAHO}, or install python3-venv");
+        // Not DUET_…: the brokers of these tests inherit it, and know their own variables only.
+        if let Some(python) = std::env::var_os("TEST_PYTHON") {
             run(Command::new(&python).args(["-c", &check]), &hint);
             return python.into();
         }
@@ -228,12 +229,9 @@ fn check_what_operators_saw(operator: &mut Client, ways: &str) {
                 peers_told.push(format!("{} {to}", message.json()["type"].as_str().unwrap()));
             }
             Topic::Events { .. } => events.push(message.json()["type"].as_str().unwrap().to_owned()),
-            Topic::State { .. } if message.payload.is_empty() => {
-                // That the last call's room is gone may be said again.
-                if !events.is_empty() {
-                    break;
-                }
-            }
+            // That the last call's room is gone may be said again.
+            Topic::State { .. } if message.payload.is_empty() && events.is_empty() => {}
+            Topic::State { .. } if message.payload.is_empty() => break,
             Topic::State { .. } => messages = message.json()["messages"].clone(),
             _ => {}
         }

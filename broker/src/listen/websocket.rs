@@ -5,7 +5,7 @@ use crate::session;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{Buf, Bytes};
 use futures_util::{Sink, Stream};
@@ -19,8 +19,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const SUBPROTOCOL: &str = "mqtt";
 /// Smaller than tungstenite's 128 KiB: it is held for each connection, idle or not.
 const READ_BUFFER: usize = 512;
-/// RFC 6455 §7.4.1: a kind of data that cannot be accepted.
+
+// Why a connection is closed, RFC 6455 §7.4.1.
+const NORMAL: u16 = 1000;
+const PROTOCOL_ERROR: u16 = 1002;
 const UNSUPPORTED_DATA: u16 = 1003;
+const INVALID_DATA: u16 = 1007;
+const TOO_BIG: u16 = 1009;
 
 /// Answers a request for `/mqtt`.
 pub(super) async fn upgrade(
@@ -31,7 +36,9 @@ pub(super) async fn upgrade(
         Ok(upgrade) => upgrade,
         Err(_) => {
             let help = "this is MQTT over WebSocket: connect with an MQTT client and the subprotocol mqtt\n";
-            return (StatusCode::UPGRADE_REQUIRED, help).into_response();
+            // RFC 9110 §15.5.22 and RFC 6455 §4.4 want these said.
+            let headers = [(header::UPGRADE, "websocket"), (header::SEC_WEBSOCKET_VERSION, "13")];
+            return (StatusCode::UPGRADE_REQUIRED, headers, help).into_response();
         }
     };
     if !upgrade.requested_protocols().any(|offered| offered == SUBPROTOCOL) {
@@ -72,7 +79,11 @@ impl AsyncRead for ByteStream {
                     return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a text message")));
                 }
                 Some(Ok(Message::Close(_))) | None => return Poll::Ready(Ok(())),
-                Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
+                Some(Err(error)) => {
+                    let error = error.into_inner();
+                    self.start_close(close_code(error.downcast_ref()), "");
+                    return Poll::Ready(Err(io::Error::other(error)));
+                }
             }
         }
         let length = self.rest.len().min(buffer.remaining());
@@ -93,6 +104,14 @@ impl ByteStream {
     }
 }
 
+fn close_code(error: Option<&tungstenite::Error>) -> u16 {
+    match error {
+        Some(tungstenite::Error::Capacity(_)) => TOO_BIG,
+        Some(tungstenite::Error::Utf8(_)) => INVALID_DATA,
+        _ => PROTOCOL_ERROR,
+    }
+}
+
 impl AsyncWrite for ByteStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut socket = Pin::new(&mut self.socket);
@@ -106,7 +125,6 @@ impl AsyncWrite for ByteStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        const NORMAL: u16 = 1000;
         self.start_close(NORMAL, "");
         match ready!(Pin::new(&mut self.socket).poll_flush(context)) {
             // The other side closed first.

@@ -153,6 +153,7 @@ impl Switchboard {
     }
 
     fn show_state(&mut self, room: &str, now: Now) {
+        self.stale.remove(room);
         let payload = self.rooms.read().state(room).map(|state| json(&state)).unwrap_or_default();
         let mut message = Message::own(Topic::State { room }.to_string(), payload, Qos::AtLeastOnce);
         message.retain = true;
