@@ -86,8 +86,9 @@ async function takeSet(scene, { suffix, look, room, phone = false }, folder) {
  * @param {string} file
  */
 async function takePicture(scene, browser, file) {
-  const desktop = await open(scene, MINA, { viewport: { width: 1060, height: 664 } }, false);
-  const phone = await open(scene, JUNHO, PHONE, true);
+  // Each camera is held so that the picture fits the other end.
+  const desktop = await open(scene, MINA, { viewport: { width: 1060, height: 664 } }, true);
+  const phone = await open(scene, JUNHO, PHONE, false);
   await desktop.join('lobby');
   await desktop.is('waiting');
   await phone.join('lobby');
@@ -101,8 +102,8 @@ async function takePicture(scene, browser, file) {
   await page.setContent(`<!doctype html><style>
     body { margin: 0; height: 100vh; position: relative; overflow: hidden; background: linear-gradient(150deg, #d9d7f7, #f7dcd7) }
     img { position: absolute; display: block; box-shadow: 0 2px 6px #1c1b2622, 0 24px 60px #1c1b2638 }
-    .wide { left: 56px; top: 56px; width: 1060px; border-radius: 18px }
-    .tall { right: 56px; bottom: 44px; width: 272px; border-radius: 34px; border: 8px solid #1c1b26 }
+    .wide { right: 56px; top: 56px; width: 1060px; border-radius: 18px }
+    .tall { left: 56px; bottom: 44px; width: 272px; border-radius: 34px; border: 8px solid #1c1b26 }
     </style><img class="wide" src="data:image/png;base64,${wide}"><img class="tall" src="data:image/png;base64,${tall}">`);
   await mkdir(dirname(file), { recursive: true });
   await page.screenshot({ path: file });

@@ -14,6 +14,12 @@ const STARTS_WITHIN = 10_000;
 const STOPS_WITHIN = 10_000;
 const FREE = '127.0.0.1:0';
 
+/** Those that run, so that none is left behind when the tests are cut short. */
+const running = /** @type {Set<import('node:child_process').ChildProcess>} */ (new Set());
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 /** The binary: `DUET_BROKER`, else what Cargo has built, the release before the debug one. */
 function binary() {
   const named = process.env['DUET_BROKER'];
@@ -51,6 +57,8 @@ export class Broker {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DUET_')));
     const child = spawn(binary(), flags, { stdio: ['ignore', 'pipe', 'pipe'], env, cwd: this.#stateDir });
     this.#process = child;
+    running.add(child);
+    child.once('exit', () => running.delete(child));
     child.stderr.on('data', (text) => (this.#log += text));
     // The rest of the output has to be taken too, or the pipe fills up; 'line' goes on after the addresses are known.
     const lines = createInterface(child.stdout);

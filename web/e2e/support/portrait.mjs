@@ -71,6 +71,7 @@ export function portrait({ wall, skin, hair, clothes, long, width, height }) {
       oval(skin, 19, 2, 3.4, 5);
       shape(hair, (path) => {
         path.ellipse(x, y - 8 * unit, 21 * unit, 20 * unit, 0, Math.PI, 2 * Math.PI);
+        path.lineTo(x + 21 * unit, y - 4 * unit);
         path.quadraticCurveTo(x + (long ? 4 : 16) * unit, y - 14 * unit, x - (long ? 2 : 6) * unit, y - 13 * unit);
         path.quadraticCurveTo(x - 14 * unit, y - 12 * unit, x - 21 * unit, y - 4 * unit);
       });
