@@ -6,8 +6,9 @@ export default defineConfig({
   base: '/',
   build: {
     target: 'es2022',
-    // The Content-Security-Policy allows neither inline scripts nor inline styles, so nothing may be inlined.
-    assetsInlineLimit: 0,
+    // The Content-Security-Policy allows neither inline scripts nor inline styles, so nothing may be inlined but
+    // pictures of the style sheet: they must be there when the broker is not.
+    assetsInlineLimit: (file) => file.endsWith('.svg') && !file.endsWith('favicon.svg'),
     modulePreload: { polyfill: false },
     // mqtt.js alone is above Vite's default of 500 kB before compression.
     chunkSizeWarningLimit: 700,

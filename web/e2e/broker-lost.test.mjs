@@ -42,6 +42,7 @@ test('a page that is open before the broker is there gets in once it is', async 
   const scene = await Scene.begin(t, browser);
   const alice = await scene.open({ name: 'alice' });
   alice.expect(/^error: WebSocket connection to .* failed/);
+  alice.expect(/favicon/); // the browser fetches it when it likes
   await scene.broker.kill();
   await alice.join('lobby');
   await alice.is('reconnecting');

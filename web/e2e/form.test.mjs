@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Scene, launch } from './support/scene.mjs';
+import { SOON, within } from './support/wait.mjs';
 
 /** @type {import('playwright-core').Browser} */
 let browser;
@@ -109,7 +110,7 @@ test('a script or a picture that gets into the page is not run and not fetched',
   const scene = await Scene.begin(t, browser);
   const peer = await scene.open();
   for (const pattern of [/Content Security Policy/, /^policy: (script-src|img-src)/, /asked another origin/]) peer.expect(pattern);
-  await peer.page.evaluate(async () => {
+  const tried = peer.page.evaluate(async () => {
     const violated = new Promise((resolve) => document.addEventListener('securitypolicyviolation', resolve, { once: true }));
     const script = document.createElement('script');
     script.textContent = 'window.intruder = true';
@@ -121,6 +122,7 @@ test('a script or a picture that gets into the page is not run and not fetched',
       picture.src = 'http://127.0.0.1:9/picture.png';
     });
   });
+  await within(SOON, tried, () => 'the policy has forbidden both');
   assert.equal(await peer.page.evaluate(() => 'intruder' in window), false);
   assert.deepEqual((await peer.record()).violations.map((text) => text.split(' ')[0]), ['script-src-elem', 'img-src']);
 });

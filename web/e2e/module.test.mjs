@@ -69,14 +69,18 @@ test('a page of somebody else joins through the module and rings', async (t) => 
    * @param {import('playwright-core').Page} page
    * @param {string} event
    */
-  const hear = (page, event) => 
-    within(SOON, page.evaluate((event) => /** @type {Client} */ (/** @type {unknown} */ (window)).hear(event), event), () => `${event} is heard; ${complaints}`);
+  const hear = (page, event) => {
+    const heard = page.evaluate((event) => /** @type {Client} */ (/** @type {unknown} */ (window)).hear(event), event);
+    return within(SOON, heard, () => `${event} is heard; ${complaints}`);
+  };
   /**
    * @param {import('playwright-core').Page} page
    * @param {import('../src/duet.ts').PeerMessage} message
    */
-  const send = (page, message) =>
-    page.evaluate((message) => /** @type {Client} */ (/** @type {unknown} */ (window)).room.send(message), message);
+  const send = (page, message) => {
+    const sent = page.evaluate((message) => /** @type {Client} */ (/** @type {unknown} */ (window)).room.send(message), message);
+    return within(SOON, sent, () => `${message.type} is sent; ${complaints}`);
+  };
 
   const indoors = await open('indoors');
   await hear(indoors, 'created');

@@ -28,7 +28,7 @@ export class Peer {
     this.page = page;
     this.#origin = origin;
     page.on('console', (message) => {
-      if (message.type() === 'error' || message.type() === 'warning') this.#complain(`${message.type()}: ${message.text()}`);
+      if (message.type() === 'error' || message.type() === 'warning') this.#complain(`${message.type()}: ${message.text()} (${message.location().url})`);
     });
     page.on('pageerror', (error) => this.#complain(`exception: ${error.stack ?? error.message}`));
     page.on('crash', () => this.#complain('the page crashed'));
