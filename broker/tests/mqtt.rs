@@ -276,7 +276,7 @@ fn retain_handling_and_retain_as_published() {
     reader.nothing();
     reader.unsubscribe("a");
     let if_new = options(1).set_rh(RetainHandling::SendRetainedIfNotExists).set_rap(true);
-    reader.subscribe_with("a", if_new.clone(), vec![]);
+    reader.subscribe_with("a", if_new, vec![]);
     assert_eq!(reader.message().payload, b"1");
     reader.subscribe_with("a", if_new, vec![]);
     reader.nothing();

@@ -41,12 +41,25 @@ test('the call goes on without the broker, and signaling resumes with it', async
 test('a page that is open before the broker is there gets in once it is', async (t) => {
   const scene = await Scene.begin(t, browser);
   const alice = await scene.open({ name: 'alice' });
-  alice.expect(/^error: WebSocket connection to .* failed/);
-  alice.expect(/favicon/); // the browser fetches it when it likes
+  // The icon and the worker for the timers are fetched when the browser likes, and may not have come yet.
+  alice.expect(/^error: (Failed to load resource|WebSocket connection to .* failed)/);
   await scene.broker.kill();
   await alice.join('lobby');
   await alice.is('reconnecting');
   assert.match(await alice.text('#status'), /cannot be reached/);
+  await scene.broker.restart();
+  await alice.is('waiting');
+});
+
+test('a page whose timer worker never came gets in all the same', async (t) => {
+  const scene = await Scene.begin(t, browser);
+  const context = await scene.context();
+  await context.route('**/timer-worker*', (route) => route.abort());
+  const alice = await scene.open({ name: 'alice', within: context });
+  alice.expect(/^error: (Failed to load resource|WebSocket connection to .* failed)/);
+  await scene.broker.kill();
+  await alice.join('lobby');
+  await alice.is('reconnecting');
   await scene.broker.restart();
   await alice.is('waiting');
 });

@@ -78,7 +78,7 @@ export class Scene {
     return peer;
   }
 
-  /** @param {{ allow?: boolean, options?: import('playwright-core').BrowserContextOptions }} look */
+  /** @param {{ allow?: boolean, options?: import('playwright-core').BrowserContextOptions }} [look] */
   async context({ allow = true, options } = {}) {
     const context = await this.#browser.newContext({ locale: 'en-GB', viewport: { width: 1280, height: 800 }, ...options });
     this.#contexts.push(context);
