@@ -3,7 +3,7 @@
 //! One link carries frames in and one carries them out, over one topic. Both limits come from how
 //! the router works: it never forgets a topic, filter or client name (260 bytes for each topic, 9 KB
 //! for each client that came and went), and a reader that falls behind its commit log is silently
-//! moved to the log's head. So names here are fixed, and the uplink keeps no more than [`WINDOW`]
+//! moved to the log's head. So names here are fixed, and the uplink keeps no more than 512 KiB (`WINDOW`)
 //! bytes between itself and the downlink, which is well below what the log retains. What exceeds
 //! the window waits in the uplink; sessions stop reading their sockets while anything waits.
 
