@@ -17,11 +17,30 @@ export function recorder() {
   const record = { connections: [], asked: [], states: [], violations: [], clickedJoin: undefined, firstFrame: undefined };
   Object.assign(window, { record });
 
+  // Test traffic stays on the loopback interface: the machine's other addresses are not heard of.
+  const loopback = (/** @type {string | undefined} */ candidate) => !candidate || candidate.includes(' 127.0.0.1 ');
   window.RTCPeerConnection = class extends RTCPeerConnection {
     /** @param {RTCConfiguration} [configuration] */
     constructor(configuration) {
       super(configuration);
       record.connections.push(this);
+    }
+
+    /**
+     * @override
+     * @param {RTCIceCandidateInit | RTCIceCandidate | null} [candidate]
+     */
+    async addIceCandidate(candidate) {
+      if (loopback(candidate?.candidate)) await super.addIceCandidate(candidate);
+    }
+
+    /**
+     * @override
+     * @param {RTCSessionDescriptionInit} description
+     */
+    async setRemoteDescription({ type, sdp = '' }) {
+      const lines = sdp.split('\r\n').filter((line) => !line.startsWith('a=candidate:') || loopback(line));
+      await super.setRemoteDescription({ type, sdp: lines.join('\r\n') });
     }
   };
 

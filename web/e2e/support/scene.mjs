@@ -14,8 +14,9 @@ const FLAGS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
-  // Without it the candidates are the machine's own addresses, and test traffic leaves the loopback interface.
+  // The candidates have 127.0.0.1 among them, and no name that would be announced to the network by mDNS.
   '--allow-loopback-in-peer-connection',
+  '--disable-features=WebRtcHideLocalIpsWithMdns',
 ];
 export const DEVICES = ['camera', 'microphone'];
 const CLIPBOARD = ['clipboard-read', 'clipboard-write'];
