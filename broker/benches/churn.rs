@@ -9,13 +9,14 @@
 //! `ROOMS=50000 WARM_UP=5000 AT_ONCE=16 cargo bench -p broker`
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+const SOURCES: usize = 20;
 
 fn main() {
     let number = |name: &str, default: usize| {
@@ -152,7 +153,13 @@ struct Peer {
 impl Peer {
     /// CONNECT, SUBSCRIBE and the join in one piece.
     async fn join(server: SocketAddr, room: usize, side: &'static str) -> io::Result<Self> {
-        let mut socket = TcpStream::connect(server).await?;
+        // From several addresses: 100,000 connections a minute from one would come to ports that the
+        // kernel still remembers.
+        let source = Ipv4Addr::new(127, 0, 0, 1 + (room % SOURCES) as u8);
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind((source, 0).into())?;
+        let mut socket = socket.connect(server).await?;
         socket.set_nodelay(true)?;
         let id = format!("{side}{room}");
         let mut bytes = Vec::with_capacity(256);
