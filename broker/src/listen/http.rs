@@ -1,6 +1,6 @@
 //! HTTP on one port: the page, MQTT over WebSocket at `/mqtt`, `/healthz` and `/metrics`.
 
-use super::websocket;
+use super::{Arrival, Transport, websocket};
 use crate::hub::Hub;
 use crate::sys;
 use axum::Router;
@@ -10,7 +10,9 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::sync::Arc;
@@ -25,9 +27,15 @@ const MAX_BUFFER: usize = 8 * 1024;
 pub async fn serve(listener: TcpListener, hub: Arc<Hub>) {
     let service = routes(hub.clone());
     loop {
-        let stream = super::accept(&listener).await;
+        let (stream, address) = super::accept(&listener).await;
         hub.counters.sockets.add(1);
+        let arrival = Arrival { address, transport: Transport::Ws, certificate: None };
+        // Each request carries where it comes from.
         let service = TowerToHyperService::new(service.clone());
+        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(arrival.clone());
+            service.call(request)
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(hub.limits.connect_timeout)

@@ -1,9 +1,11 @@
 //! Where connections come in.
 
+mod arrival;
 pub mod http;
 pub mod tcp;
 mod websocket;
 
+pub use arrival::{Arrival, CertificateNames, Transport};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -33,16 +35,16 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     bind().map_err(|error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
 }
 
-/// The next connection, without Nagle's delay. A failure is logged and waited out; what is open
+/// The next connection and where it comes from, without Nagle's delay. A failure is logged and waited out; what is open
 /// goes on.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 if let Err(error) = stream.set_nodelay(true) {
                     warn!(%error, "TCP_NODELAY cannot be set");
                 }
-                return stream;
+                return (stream, address);
             }
             Err(error) => {
                 warn!(%error, "a connection could not be accepted");

@@ -1,5 +1,6 @@
 //! MQTT over TCP.
 
+use super::{Arrival, Transport};
 use crate::hub::Hub;
 use crate::session;
 use std::sync::Arc;
@@ -8,8 +9,9 @@ use tokio::net::TcpListener;
 /// Accepts for ever; each connection runs in its own task, from its first byte on.
 pub async fn serve(listener: TcpListener, hub: Arc<Hub>) {
     loop {
-        let stream = super::accept(&listener).await;
+        let (stream, address) = super::accept(&listener).await;
         hub.counters.sockets.add(1);
-        tokio::spawn(session::serve(stream, hub.clone()));
+        let arrival = Arrival { address, transport: Transport::Tcp, certificate: None };
+        tokio::spawn(session::serve(stream, arrival, hub.clone()));
     }
 }

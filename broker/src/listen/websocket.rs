@@ -1,10 +1,11 @@
 //! MQTT over WebSocket (MQTT 6): binary messages as one stream of bytes, however they are cut.
 
+use super::Arrival;
 use crate::hub::Hub;
 use crate::session;
-use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{Extension, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{Buf, Bytes};
@@ -30,6 +31,7 @@ const TOO_BIG: u16 = 1009;
 /// Answers a request for `/mqtt`.
 pub(super) async fn upgrade(
     State(hub): State<Arc<Hub>>,
+    Extension(arrival): Extension<Arrival>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let upgrade = match upgrade {
@@ -52,7 +54,7 @@ pub(super) async fn upgrade(
         .write_buffer_size(0)
         .max_message_size(max)
         .max_frame_size(max)
-        .on_upgrade(|socket| session::serve(ByteStream { socket, rest: Bytes::new(), closing: false }, hub))
+        .on_upgrade(|socket| session::serve(ByteStream { socket, rest: Bytes::new(), closing: false }, arrival, hub))
 }
 
 /// A WebSocket as a stream of bytes.

@@ -6,6 +6,7 @@ use super::{Session, Transport};
 use crate::access::{Identity, Role};
 use crate::frame::{self, Qos};
 use crate::hub::Hub;
+use crate::listen::Arrival;
 use crate::properties;
 use crate::switchboard::Welcome;
 use bytes::Bytes;
@@ -61,7 +62,7 @@ struct HelloWill<'a> {
 
 /// Receives a connection: waits for its CONNECT, answers it, and gives the session if it was
 /// accepted. The caller bounds the time.
-pub(super) async fn receive<S: Transport>(mut socket: S, hub: Arc<Hub>) -> Option<Session<S>> {
+pub(super) async fn receive<S: Transport>(mut socket: S, arrival: Arrival, hub: Arc<Hub>) -> Option<Session<S>> {
     let options =
         ConnectionOptions::new().maximum_packet_size_recv(hub.limits.max_packet()).receive_maximum(RECEIVE_MAXIMUM);
     let mut connection = Connection::<Server>::with_options(Version::Undetermined, options);
@@ -90,7 +91,7 @@ pub(super) async fn receive<S: Transport>(mut socket: S, hub: Arc<Hub>) -> Optio
     let (identity, assigned, will) = match judge(&hello, &hub) {
         Ok(judged) => judged,
         Err((why, reason)) => {
-            debug!(client = hello.client_id, ?why, reason, "CONNECT refused");
+            debug!(client = hello.client_id, from = %arrival, ?why, reason, "CONNECT refused");
             let answer = packets::not_connected(version, why, &reason).map(|p| p.to_continuous_buffer());
             refuse(socket, &hub, answer.unwrap_or_default()).await;
             return None;
@@ -129,9 +130,9 @@ pub(super) async fn receive<S: Transport>(mut socket: S, hub: Arc<Hub>) -> Optio
             add(AssignedClientIdentifier::new(identity.id.as_str()).map(Property::AssignedClientIdentifier));
         }
     }
-    debug!(client = %identity.id, ?version, session_present, "connected");
+    debug!(client = %identity.id, from = %arrival, ?version, session_present, "connected");
     let max_packet_out = hello.max_packet;
-    let mut session = Session::new(socket, hub, connection, identity, outbox, version);
+    let mut session = Session::new(socket, arrival, hub, connection, identity, outbox, version);
     session.max_packet_out = max_packet_out;
     session.will = will;
     session.expiry = expiry;

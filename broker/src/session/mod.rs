@@ -14,6 +14,7 @@ pub mod suspended;
 use crate::access::Identity;
 use crate::frame::{Frame, Qos};
 use crate::hub::Hub;
+use crate::listen::Arrival;
 use connect::Will;
 use mqtt_protocol_core::mqtt::common::Cursor;
 use mqtt_protocol_core::mqtt::connection::{Event, TimerKind};
@@ -78,13 +79,14 @@ async fn write_last<S: Transport>(socket: &mut S, bytes: &[u8]) {
     let _ = tokio::time::timeout(LAST_WRITE, write).await;
 }
 
-/// Serves one connection to its end.
-pub async fn serve<S: Transport>(socket: S, hub: Arc<Hub>) {
+/// Serves one connection, which came from `arrival`, to its end.
+pub async fn serve<S: Transport>(socket: S, arrival: Arrival, hub: Arc<Hub>) {
     let limit = hub.limits.connect_timeout;
-    match tokio::time::timeout(limit, Box::pin(connect::receive(socket, hub))).await {
+    let from = arrival.address;
+    match tokio::time::timeout(limit, Box::pin(connect::receive(socket, arrival, hub))).await {
         Ok(Some(session)) => session.run().await,
         Ok(None) => {}
-        Err(_) => debug!("no CONNECT within {limit:?}"),
+        Err(_) => debug!(%from, "no CONNECT within {limit:?}"),
     }
 }
 
@@ -115,6 +117,7 @@ enum End {
 
 struct Session<S: Transport> {
     socket: S,
+    arrival: Arrival,
     hub: Arc<Hub>,
     connection: Connection<Server>,
     who: Identity,
@@ -142,6 +145,7 @@ struct Session<S: Transport> {
 impl<S: Transport> Session<S> {
     fn new(
         socket: S,
+        arrival: Arrival,
         hub: Arc<Hub>,
         connection: Connection<Server>,
         who: Identity,
@@ -151,6 +155,7 @@ impl<S: Transport> Session<S> {
         hub.session_begins();
         Self {
             socket,
+            arrival,
             hub,
             connection,
             who,
@@ -172,7 +177,7 @@ impl<S: Transport> Session<S> {
 
     async fn run(mut self) {
         let end = poll_fn(|context| self.poll(context)).await;
-        debug!(client = %self.who.id, ?end, "session ends");
+        debug!(client = %self.who.id, from = %self.arrival, ?end, "session ends");
         if let End::Broker(ending) = end
             && let Some(Ok(packet)) = packets::disconnect(self.version, packets::reason(ending))
         {

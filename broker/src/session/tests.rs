@@ -13,6 +13,11 @@ fn hub() -> Arc<Hub> {
     Arc::new(Hub::new(Users::new("token".into()), Rules::default(), limits, Rooms::new(Config::default()), uplink))
 }
 
+fn arrival() -> Arrival {
+    let address = (std::net::Ipv4Addr::LOCALHOST, 1).into();
+    Arrival { address, transport: crate::listen::Transport::Tcp, certificate: None }
+}
+
 /// A socket that panics when it is read from for the second time.
 struct Trap<S>(S, u32);
 
@@ -45,7 +50,7 @@ const CONNECT: &[u8] = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01x";
 async fn a_session_that_panics_gives_its_place_up() {
     let hub = hub();
     let (mut client, server) = duplex(1024);
-    let session = tokio::spawn(serve(Trap(server, 0), hub.clone()));
+    let session = tokio::spawn(serve(Trap(server, 0), arrival(), hub.clone()));
     use tokio::io::AsyncReadExt;
     client.write_all(CONNECT).await.unwrap();
     let mut connack = [0; 4];
