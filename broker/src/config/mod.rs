@@ -13,7 +13,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-pub use table::{SETTINGS, Setting};
+pub use table::{Kind, SECTIONS, Section, Setting, settings};
 
 /// The file that is read if it is there and no other is named.
 pub const FILE: &str = "duet.toml";
@@ -127,19 +127,21 @@ pub struct Layers {
 
 /// The command line.
 pub fn command() -> Command {
-    let settings = SETTINGS.iter().map(|setting| {
+    let arg = |section: &Section, setting: &'static Setting| {
         let arg = Arg::new(setting.key).long(setting.key).value_name(setting.value_name).help(format!(
             "{} [default: {}; environment: {}]",
             setting.help,
             setting.shown_default(),
             setting.variable()
         ));
-        if setting.is_switch {
+        let arg = arg.help_heading(section.heading);
+        if setting.kind == Kind::Switch {
             arg.num_args(0..=1).require_equals(true).default_missing_value("true")
         } else {
             arg.num_args(1)
         }
-    });
+    };
+    let args = SECTIONS.iter().flat_map(|section| section.settings.iter().map(move |setting| arg(section, setting)));
     Command::new("broker")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Duet: WebRTC signaling over MQTT. One process with broker, room agent and page.")
@@ -152,7 +154,7 @@ pub fn command() -> Command {
                 .value_name("FILE")
                 .help(format!("Configuration file [default: {FILE}, if it is there; environment: DUET_CONFIG]")),
         )
-        .args(settings)
+        .args(args)
         .arg(
             Arg::new("print-config")
                 .long("print-config")
@@ -181,8 +183,8 @@ impl Layers {
                 file = file.or(Some(PathBuf::from(value)));
                 continue;
             }
-            let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == name) else {
-                let known: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
+            let Some(setting) = settings().find(|setting| setting.variable() == name) else {
+                let known: Vec<String> = settings().map(Setting::variable).collect();
                 return Err(ConfigError::Unknown { key: name, origin: "environment".into(), known: known.join(", ") });
             };
             variables.insert(setting.key, value);
@@ -191,9 +193,9 @@ impl Layers {
             Some(path) => (path, true),
             None => (PathBuf::from(FILE), false),
         };
-        let (written, topics) = read_file(&path, must_exist)?;
+        let Written { values: written, topics } = read_file(&path, must_exist)?;
         let mut values = BTreeMap::new();
-        for setting in SETTINGS {
+        for setting in settings() {
             let given = if let Some(text) = flags.get_one::<String>(setting.key) {
                 Given { text: text.clone(), source: Source::Flag }
             } else if let Some(text) = variables.remove(setting.key) {
@@ -253,12 +255,12 @@ impl Layers {
             value: text.into(),
             origin: self.origin(key),
             problem,
-            allowed: SETTINGS.iter().find(|s| s.key == key).map_or("", |s| s.allowed).into(),
+            allowed: settings().find(|s| s.key == key).map_or("", |s| s.allowed).into(),
         })
     }
 
     fn origin(&self, key: &str) -> String {
-        let setting = SETTINGS.iter().find(|setting| setting.key == key);
+        let setting = settings().find(|setting| setting.key == key);
         match (self.values.get(key).map(|given| &given.source), setting) {
             (Some(Source::Flag), _) => format!("from --{key}"),
             (Some(Source::Environment), Some(setting)) => format!("from {}", setting.variable()),
@@ -282,10 +284,15 @@ impl fmt::Display for Source {
 impl fmt::Display for Layers {
     /// The effective values as a configuration file, each with where it comes from.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for setting in SETTINGS {
-            let Some(given) = self.values.get(setting.key) else { continue };
-            let value = setting.toml(&given.text);
-            writeln!(f, "{} = {value}  # {}", setting.file_key(), self.origin(setting.key))?;
+        for section in SECTIONS {
+            if !section.name.is_empty() && !section.settings.is_empty() {
+                writeln!(f, "\n[{}]", section.name)?;
+            }
+            for setting in section.settings {
+                let Some(given) = self.values.get(setting.key) else { continue };
+                let value = setting.toml(&given.text);
+                writeln!(f, "{} = {value}  # {}", setting.file_key(), self.origin(setting.key))?;
+            }
         }
         for topic in &self.topics {
             let filter = toml::Value::String(topic.clone());
@@ -295,8 +302,12 @@ impl fmt::Display for Layers {
     }
 }
 
-/// Values by key, and the filters that are opened.
-type Written = (BTreeMap<&'static str, String>, Vec<String>);
+/// What a file says: values by key, and the filters that are opened.
+#[derive(Default)]
+struct Written {
+    values: BTreeMap<&'static str, String>,
+    topics: Vec<String>,
+}
 
 fn read_file(path: &Path, must_exist: bool) -> Result<Written, ConfigError> {
     let file_error = |problem: String| ConfigError::File { path: path.to_owned(), problem };
@@ -306,29 +317,58 @@ fn read_file(path: &Path, must_exist: bool) -> Result<Written, ConfigError> {
         Err(error) => return Err(file_error(error.to_string())),
     };
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| file_error(error.to_string()))?;
-    let origin = || format!("in {}", path.display());
-    let mut values = BTreeMap::new();
-    let mut topics = Vec::new();
+    let mut written = Written::default();
+    let is_section = |key: &str| SECTIONS.iter().any(|section| section.name == key);
     for (key, value) in table {
-        if key == "access" {
-            topics = parse::access(&value).map_err(file_error)?;
+        if !is_section(&key) {
+            written.scalar(path, "", &key, &value)?;
             continue;
         }
-        let Some(setting) = SETTINGS.iter().find(|setting| setting.file_key() == key) else {
-            let mut known: Vec<String> = SETTINGS.iter().map(Setting::file_key).collect();
-            known.push("[[access.topics]]".into());
-            return Err(ConfigError::Unknown { key, origin: origin(), known: known.join(", ") });
+        let toml::Value::Table(section) = value else {
+            return Err(file_error(format!("{key} is a table; write [{key}] and its settings below")));
         };
-        let text = parse::scalar(&value, setting.is_list).map_err(|problem| ConfigError::Value {
-            key: key.clone(),
+        for (setting, value) in section {
+            match (key.as_str(), setting.as_str()) {
+                ("access", "topics") => written.topics = parse::topics(&value).map_err(file_error)?,
+                _ => written.scalar(path, &key, &setting, &value)?,
+            }
+        }
+    }
+    Ok(written)
+}
+
+impl Written {
+    /// Takes the value of one setting, found in `section`.
+    fn scalar(&mut self, path: &Path, section: &str, key: &str, value: &toml::Value) -> Result<(), ConfigError> {
+        let origin = || format!("in {}", path.display());
+        let may_stand_here = |home: &Section, setting: &Setting| {
+            setting.file_key() == key && (home.name == section || section.is_empty() && setting.also_at_top)
+        };
+        let found = SECTIONS.iter().find_map(|home| home.settings.iter().find(|s| may_stand_here(home, s)));
+        let in_file = |section: &str, key: &str| match section {
+            "" => key.to_owned(),
+            section => format!("{section}.{key}"),
+        };
+        let Some(setting) = found else {
+            let of = |section: &'static Section| section.settings.iter().map(|s| in_file(section.name, &s.file_key()));
+            let mut known: Vec<String> = SECTIONS.iter().flat_map(of).collect();
+            known.push("[[access.topics]]".into());
+            let (key, known) = (in_file(section, key), known.join(", "));
+            return Err(ConfigError::Unknown { key, origin: origin(), known });
+        };
+        let wrong = |problem: String| ConfigError::Value {
+            key: in_file(section, key),
             value: value.to_string(),
             origin: origin(),
             problem,
             allowed: setting.allowed.into(),
-        })?;
-        values.insert(setting.key, text);
+        };
+        let text = parse::scalar(value, setting.kind == Kind::List).map_err(wrong)?;
+        match self.values.insert(setting.key, text) {
+            None => Ok(()),
+            Some(_) => Err(wrong("it is written twice, in its section and before any section".into())),
+        }
     }
-    Ok((values, topics))
 }
 
 #[cfg(test)]

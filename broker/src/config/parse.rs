@@ -80,13 +80,8 @@ pub(super) fn scalar(value: &toml::Value, is_list: bool) -> Result<String, Strin
 }
 
 /// The filters of `[[access.topics]]`.
-pub(super) fn access(value: &toml::Value) -> Result<Vec<String>, String> {
+pub(super) fn topics(topics: &toml::Value) -> Result<Vec<String>, String> {
     const RIGHT: &str = "write [[access.topics]] with filter = \"…\"";
-    let access = value.as_table().ok_or_else(|| format!("access is a table; {RIGHT}"))?;
-    if let Some(key) = access.keys().find(|key| *key != "topics") {
-        return Err(format!("unknown key access.{key}; {RIGHT}"));
-    }
-    let Some(topics) = access.get("topics") else { return Ok(Vec::new()) };
     let topics = topics.as_array().ok_or_else(|| format!("access.topics is a list of tables; {RIGHT}"))?;
     let filter = |topic: &toml::Value| {
         let table = topic.as_table().ok_or_else(|| format!("access.topics is a list of tables; {RIGHT}"))?;

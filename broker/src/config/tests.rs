@@ -110,6 +110,32 @@ fn unknown_keys_are_errors_everywhere() {
 }
 
 #[test]
+fn settings_stand_in_their_section_and_keys_are_unique() {
+    for text in ["[limits]\nmax_message = \"2KiB\"\n", "max_message = 2048\n"] {
+        let file = File::new("section", text);
+        let layers = gather(&[&file.flag()], &[]).unwrap();
+        assert_eq!(layers.judge().unwrap().max_message, 2048);
+        let shown = layers.to_string();
+        let section = shown.split("\n[limits]\n").nth(1).unwrap_or_else(|| panic!("no section in {shown}"));
+        assert!(section.contains("max_message = "), "{shown}");
+    }
+    let file = File::new("twice", "max_message = 2048\n[limits]\nmax_message = 4096\n");
+    assert!(error(&[&file.flag()], &[]).contains("written twice"));
+    let file = File::new("elsewhere", "[limits]\nmqtt = \"127.0.0.1:1\"\n");
+    assert!(error(&[&file.flag()], &[]).contains("unknown key \"limits.mqtt\""));
+    let mut keys: Vec<&str> = settings().map(|setting| setting.key).collect();
+    keys.sort_unstable();
+    assert!(keys.windows(2).all(|two| two[0] != two[1]), "{keys:?}");
+}
+
+#[test]
+fn the_help_is_grouped_by_section() {
+    let help = command().render_help().to_string();
+    let at = |text: &str| help.find(text).unwrap_or_else(|| panic!("{text:?} in {help}"));
+    assert!(at("--mqtt ") < at("\nLimits:\n") && at("\nLimits:\n") < at("--max-message "));
+}
+
+#[test]
 fn reserved_topics_cannot_be_opened() {
     for filter in ["rooms/#", "control/+", "$SYS/#", "a#", ""] {
         let file = File::new("reserved", &format!("[[access.topics]]\nfilter = \"{filter}\"\n"));
