@@ -1,0 +1,7 @@
+//! What an operator sees: every room, the ladder of every negotiation, and why a call does not connect.
+//!
+//! One way only: a source (a broker, or a recording) gives inputs, the model takes them, views and outputs read
+//! the model. The model opens nothing and reads no clock: time comes with the inputs, so that a recording shows
+//! what was seen when it was made.
+
+#![warn(clippy::unwrap_used)]
