@@ -5,3 +5,5 @@
 //! what was seen when it was made.
 
 #![warn(clippy::unwrap_used)]
+
+pub mod wire;
