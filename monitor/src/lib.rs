@@ -6,4 +6,8 @@
 
 #![warn(clippy::unwrap_used)]
 
+pub mod diagnosis;
+pub mod redact;
+pub mod sdp;
+pub mod text;
 pub mod wire;

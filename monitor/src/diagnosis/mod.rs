@@ -1,0 +1,5 @@
+//! Why a call does not connect, in words.
+
+mod finding;
+
+pub use finding::{Finding, Severity};
