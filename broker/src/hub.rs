@@ -2,6 +2,7 @@
 
 use crate::access::authenticate::Users;
 use crate::access::authorize::Rules;
+use crate::audit::{Audit, Refused};
 use crate::backbone::Uplink;
 use crate::switchboard::Switchboard;
 use crate::switchboard::dispatch::Now;
@@ -51,6 +52,8 @@ pub struct Hub {
     pub uplink: Arc<Uplink>,
     /// What is counted.
     pub counters: Arc<Counters>,
+    /// What was refused.
+    pub audit: Arc<Audit>,
     /// When the broker started.
     pub started: Instant,
     stopping: AtomicBool,
@@ -62,18 +65,25 @@ impl Hub {
     pub fn new(users: Users, rules: Rules, limits: Limits, rooms: Rooms, uplink: Arc<Uplink>) -> Self {
         let rooms = Arc::new(RwLock::new(rooms));
         let counters = Arc::new(Counters::default());
+        let audit = Arc::new(Audit::default());
         Self {
             users,
             rules,
             limits,
-            switchboard: Mutex::new(Switchboard::new(rooms.clone(), counters.clone())),
+            switchboard: Mutex::new(Switchboard::new(rooms.clone(), counters.clone(), audit.clone())),
             rooms,
             uplink,
             counters,
+            audit,
             started: Instant::now(),
             stopping: AtomicBool::new(false),
             sessions: AtomicUsize::new(0),
         }
+    }
+
+    /// Something was refused; see [`Audit::refused`].
+    pub fn audit(&self, refused: Refused<'_>) {
+        self.audit.refused(refused);
     }
 
     /// From now on nobody is let in.

@@ -6,6 +6,7 @@
 #![warn(clippy::unwrap_used)]
 
 pub mod access;
+pub mod audit;
 pub mod backbone;
 pub mod config;
 pub mod frame;

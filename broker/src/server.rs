@@ -2,6 +2,7 @@
 
 use crate::access::authenticate::Users;
 use crate::access::authorize::Rules;
+use crate::audit;
 use crate::backbone::{self, BackboneError, Downlink};
 use crate::config::Config;
 use crate::frame::Frame;
@@ -69,6 +70,7 @@ impl Broker {
         let (uplink, downlink) = backbone::start()?;
         let hub = Arc::new(Hub::new(users, Rules::new(config.topics.clone()), limits, rooms, uplink));
         tokio::spawn(publish_figures(hub.clone(), config.sys_interval));
+        tokio::spawn(audit::publish(hub.clone()));
         Ok(Self {
             mqtt: mqtt.local_addr()?,
             http: http.local_addr()?,

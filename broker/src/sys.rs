@@ -1,6 +1,7 @@
 //! Figures of the broker: counted where things happen, published under `$SYS/broker/` with the
 //! names that Mosquitto made usual, and as text for Prometheus at `/metrics`.
 
+use crate::audit::Audit;
 use crate::switchboard::Census;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -135,7 +136,7 @@ impl Figures {
 }
 
 /// The figures in Prometheus' text format.
-pub fn prometheus(counters: &Counters, census: Census, uptime: Duration) -> String {
+pub fn prometheus(counters: &Counters, audit: &Audit, census: Census, uptime: Duration) -> String {
     let mut text = String::new();
     let mut put = |name: &str, kind: &str, help: &str, value: u64| {
         // Writing to a String cannot fail.
@@ -158,6 +159,10 @@ pub fn prometheus(counters: &Counters, census: Census, uptime: Duration) -> Stri
     put("publishes_dropped_total", "counter", "Messages dropped at a bound.", counters.dropped.get());
     put("bytes_received_total", "counter", "Bytes read from sockets.", counters.bytes_received.get());
     put("bytes_sent_total", "counter", "Bytes written to sockets.", counters.bytes_sent.get());
+    text.push_str("# HELP duet_refused_total What was refused, by what it was.\n# TYPE duet_refused_total counter\n");
+    for (what, count) in audit.counts() {
+        let _ = writeln!(text, "duet_refused_total{{what=\"{}\"}} {count}", what.name());
+    }
     text
 }
 
@@ -186,6 +191,8 @@ mod tests {
         assert_eq!(value("$SYS/broker/bytes/received"), Some("7"));
         assert_eq!(value("$SYS/broker/uptime"), Some("61 seconds"));
         assert_eq!(value("$SYS/broker/load/bytes/received/1min"), Some("6.94"));
-        assert!(prometheus(&counters, census, Duration::ZERO).contains("\nduet_clients_connected 3\n"));
+        assert!(
+            prometheus(&counters, &Audit::default(), census, Duration::ZERO).contains("\nduet_clients_connected 3\n")
+        );
     }
 }

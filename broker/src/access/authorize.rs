@@ -18,15 +18,19 @@ pub struct Refusal {
 }
 
 /// Why a filter cannot be subscribed to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotGranted {
     /// Not with this role (5.0: 0x87).
+    #[error("not allowed to this client")]
     Forbidden,
     /// No filter by MQTT 4.7 (5.0: 0x8F).
+    #[error("no topic filter")]
     Invalid,
     /// A shared subscription, which this broker does not offer (5.0: 0x9E).
+    #[error("shared subscriptions are not offered")]
     Shared,
     /// The client has as many as it may have (5.0: 0x97).
+    #[error("the client has as many subscriptions as it may have")]
     TooMany,
 }
 

@@ -106,6 +106,6 @@ async fn healthz(State(hub): State<Arc<Hub>>) -> Response {
 
 async fn metrics(State(hub): State<Arc<Hub>>) -> Response {
     let census = hub.switchboard.lock().census();
-    let text = sys::prometheus(&hub.counters, census, hub.started.elapsed());
+    let text = sys::prometheus(&hub.counters, &hub.audit, census, hub.started.elapsed());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

@@ -4,6 +4,7 @@ use super::outbox::Outbox;
 use super::packets::{self, NotConnected};
 use super::{Session, Transport};
 use crate::access::{Identity, Role};
+use crate::audit::{Refused, What};
 use crate::frame::{self, Qos};
 use crate::hub::Hub;
 use crate::listen::Arrival;
@@ -72,26 +73,33 @@ pub(super) async fn receive<S: Transport>(mut socket: S, arrival: Arrival, hub: 
     let mut connect = None;
     let mut deadline = None;
     let mut answer = Vec::new();
+    let mut problem = String::from("the first packet is no CONNECT");
     for event in events {
         match event {
             Event::NotifyPacketReceived(packet) => connect = Some(packet),
             Event::RequestTimerReset { duration_ms, .. } => deadline = Some(Duration::from_millis(duration_ms)),
             // The library itself answers a CONNECT that it cannot read.
             Event::RequestSendPacket { packet, .. } => answer.extend(packet.to_continuous_buffer()),
-            Event::NotifyError(error) => debug!(?error, "no CONNECT that can be read"),
+            Event::NotifyError(error) => problem = format!("no CONNECT that can be read: {error:?}"),
             _ => {}
         }
     }
     let hello = connect.as_ref().and_then(Hello::of);
     let Some(hello) = hello else {
+        let (what, address) = (What::Malformed, Some(arrival.address));
+        hub.audit(Refused { what, why: &problem, client: None, user: None, address });
         refuse(socket, &hub, answer).await;
         return None;
+    };
+    let audit = |what, why: &str| {
+        let (client, user, address) = (Some(hello.client_id), hello.user, Some(arrival.address));
+        hub.audit(Refused { what, why, client, user, address });
     };
     let version = hello.version;
     let (identity, assigned, will) = match judge(&hello, &hub) {
         Ok(judged) => judged,
         Err((why, reason)) => {
-            debug!(client = hello.client_id, from = %arrival, ?why, reason, "CONNECT refused");
+            audit(if why == NotConnected::Will { What::Will } else { What::Connect }, &reason);
             let answer = packets::not_connected(version, why, &reason).map(|p| p.to_continuous_buffer());
             refuse(socket, &hub, answer.unwrap_or_default()).await;
             return None;
@@ -106,6 +114,7 @@ pub(super) async fn receive<S: Transport>(mut socket: S, arrival: Arrival, hub: 
             Welcome::Occupied(other) => poll_fn(|context| other.poll_released(context)).await,
             Welcome::Kept => {
                 let reason = "an operator has this client identifier; choose another";
+                audit(What::Takeover, reason);
                 let answer = packets::not_connected(version, NotConnected::Forbidden, reason);
                 refuse(socket, &hub, answer.map(|p| p.to_continuous_buffer()).unwrap_or_default()).await;
                 return None;
@@ -210,11 +219,11 @@ fn accept_will(will: &HelloWill<'_>, who: &Identity, hub: &Hub) -> Result<Will, 
             Role::Peer => format!("a will may only go to rooms/{{room}}/agent/{}", who.id),
             Role::Operator => "an operator leaves no will".into(),
         };
-        return Err((NotConnected::Forbidden, reason));
+        return Err((NotConnected::Will, reason));
     }
     if will.payload.len() > hub.limits.max_message {
         let reason = format!("a will has at most {} bytes", hub.limits.max_message);
-        return Err((NotConnected::Forbidden, reason));
+        return Err((NotConnected::Will, reason));
     }
     let delay = will.properties.iter().find_map(|property| match property {
         Property::WillDelayInterval(interval) => Some(interval.val()),

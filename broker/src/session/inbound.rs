@@ -3,6 +3,7 @@
 use super::packets::{self, Accepted};
 use super::{End, Session, Transport, connect::qos};
 use crate::access::authorize::{NotGranted, Refusal};
+use crate::audit::What;
 use crate::frame::{self, Frame, Message, Qos};
 use crate::hub;
 use crate::properties;
@@ -124,6 +125,7 @@ impl<S: Transport> Session<S> {
     /// Has the client told of a refusal; in order with the agent's other words to it.
     fn refuse(&self, refusal: Refusal) {
         let Refusal { code, why, room } = refusal;
+        self.audit(if code == ErrorCode::TooLarge { What::TooLarge } else { What::Publish }, &why);
         self.hub.uplink.push(Frame::Refused { client: self.who.id.clone(), room, code, why }.encode());
     }
 
@@ -171,6 +173,10 @@ impl<S: Transport> Session<S> {
                     let has_room = switchboard.subscriptions_of(&self.who.id) < MAX_SUBSCRIPTIONS;
                     has_room.then_some(qos(options.qos())).ok_or(NotGranted::TooMany)
                 });
+                if let Err(why) = verdict {
+                    // Within the switchboard's lock, which the audit does not take.
+                    self.audit(What::Subscribe, &format!("{filter}: {why}"));
+                }
                 verdicts.push(verdict);
                 if let Ok(qos) = verdict {
                     let subscription = Subscription {

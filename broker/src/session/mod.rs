@@ -12,6 +12,7 @@ mod packets;
 pub mod suspended;
 
 use crate::access::Identity;
+use crate::audit::{Refused, What};
 use crate::frame::{Frame, Qos};
 use crate::hub::Hub;
 use crate::listen::Arrival;
@@ -82,11 +83,15 @@ async fn write_last<S: Transport>(socket: &mut S, bytes: &[u8]) {
 /// Serves one connection, which came from `arrival`, to its end.
 pub async fn serve<S: Transport>(socket: S, arrival: Arrival, hub: Arc<Hub>) {
     let limit = hub.limits.connect_timeout;
-    let from = arrival.address;
+    let (from, served) = (arrival.address, hub.clone());
     match tokio::time::timeout(limit, Box::pin(connect::receive(socket, arrival, hub))).await {
         Ok(Some(session)) => session.run().await,
         Ok(None) => {}
-        Err(_) => debug!(%from, "no CONNECT within {limit:?}"),
+        Err(_) => {
+            let why = format!("no CONNECT within {}", humantime::format_duration(limit));
+            let (client, user, address) = (None, None, Some(from));
+            served.audit(Refused { what: What::Connection, why: &why, client, user, address });
+        }
     }
 }
 
@@ -178,6 +183,9 @@ impl<S: Transport> Session<S> {
     async fn run(mut self) {
         let end = poll_fn(|context| self.poll(context)).await;
         debug!(client = %self.who.id, from = %self.arrival, ?end, "session ends");
+        if end == End::Broker(Ending::TooSlow) {
+            self.audit(What::Slow, "it does not read what it is sent");
+        }
         if let End::Broker(ending) = end
             && let Some(Ok(packet)) = packets::disconnect(self.version, packets::reason(ending))
         {
@@ -307,6 +315,7 @@ impl<S: Transport> Session<S> {
     fn handle(&mut self, events: Vec<Event>, now: Instant) -> Result<(), End> {
         let too_large = |event: &Event| matches!(event, Event::NotifyError(MqttError::PacketTooLarge));
         if events.iter().any(too_large) {
+            self.audit(What::TooLarge, "a packet beyond all limits");
             self.tell_too_large(now);
         }
         let mut end = Ok(());
@@ -323,7 +332,9 @@ impl<S: Transport> Session<S> {
                 }
                 Event::RequestTimerCancel(_) => self.keep_alive = None,
                 Event::NotifyError(error) => {
-                    debug!(client = %self.who.id, ?error, "protocol error");
+                    if error != MqttError::PacketTooLarge {
+                        self.audit(What::Malformed, &format!("{error:?}"));
+                    }
                     end = Err(End::Lost);
                 }
                 Event::RequestClose => end = Err(End::Lost),
@@ -355,9 +366,14 @@ impl<S: Transport> Session<S> {
         }
     }
 
+    fn audit(&self, what: What, why: &str) {
+        let (client, address) = (Some(self.who.id.as_str()), Some(self.arrival.address));
+        self.hub.audit(Refused { what, why, client, user: None, address });
+    }
+
     /// Ends the connection for something that the client must not do.
     fn violation(&mut self, code: DisconnectReasonCode) -> End {
-        debug!(client = %self.who.id, ?code, "protocol violation");
+        self.audit(What::Malformed, &format!("{code:?}"));
         if let Some(Ok(packet)) = packets::disconnect(self.version, code) {
             self.send(packet);
         }

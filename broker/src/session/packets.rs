@@ -21,8 +21,10 @@ pub enum NotConnected {
     Identifier,
     /// User name or password is wrong.
     Credentials,
-    /// A will for a topic that it may not go to, or another's session.
+    /// Another's session.
     Forbidden,
+    /// A will for a topic that it may not go to, or one that is too large.
+    Will,
     /// It asks for an authentication exchange, which is not offered.
     AuthenticationMethod,
     /// The broker stops.
@@ -49,7 +51,7 @@ pub fn not_connected(version: Version, why: NotConnected, reason: &str) -> Built
         let code = match why {
             NotConnected::Identifier => ConnectReasonCode::ClientIdentifierNotValid,
             NotConnected::Credentials => ConnectReasonCode::BadUserNameOrPassword,
-            NotConnected::Forbidden => ConnectReasonCode::NotAuthorized,
+            NotConnected::Forbidden | NotConnected::Will => ConnectReasonCode::NotAuthorized,
             NotConnected::AuthenticationMethod => ConnectReasonCode::BadAuthenticationMethod,
             NotConnected::Stopping => ConnectReasonCode::ServerUnavailable,
         };
@@ -64,7 +66,9 @@ pub fn not_connected(version: Version, why: NotConnected, reason: &str) -> Built
     let code = match why {
         NotConnected::Identifier => ConnectReturnCode::IdentifierRejected,
         NotConnected::Credentials => ConnectReturnCode::BadUserNameOrPassword,
-        NotConnected::Forbidden | NotConnected::AuthenticationMethod => ConnectReturnCode::NotAuthorized,
+        NotConnected::Forbidden | NotConnected::Will | NotConnected::AuthenticationMethod => {
+            ConnectReturnCode::NotAuthorized
+        }
         NotConnected::Stopping => ConnectReturnCode::ServerUnavailable,
     };
     Ok(v3_1_1::Connack::builder().session_present(false).return_code(code).build()?.into())

@@ -2,6 +2,7 @@
 
 use super::{Client, Delivery, Line, MAX_QUEUED, MAX_QUEUED_BYTES, NO_ROOM, Switchboard, filter};
 use crate::access::Role;
+use crate::audit::{self, Refused, What};
 use crate::frame::{Frame, Message, Qos};
 use agent::rooms::{Input, Output, Verdict};
 use protocol::{ErrorCode, PeerId, RoomId, Timestamp, Topic};
@@ -56,6 +57,15 @@ impl Switchboard {
         }
     }
 
+    /// Publishes refusals to operators, if any listens.
+    pub fn publish_audit<'a>(&mut self, events: impl IntoIterator<Item = &'a audit::Event>, now: Now) {
+        let mut is_heard = false;
+        self.operators.matching(audit::TOPIC, &mut |_, _| is_heard = true);
+        for event in events.into_iter().filter(|_| is_heard) {
+            self.show(&Message::own(audit::TOPIC.into(), json(event), Qos::AtLeastOnce), now);
+        }
+    }
+
     /// Publishes a figure of `$SYS`.
     pub fn publish_figure(&mut self, topic: String, value: String, now: Now) {
         let message = Message::own(topic, value.into_bytes(), Qos::AtMostOnce);
@@ -104,6 +114,8 @@ impl Switchboard {
             Verdict::NotAMember(reason) => {
                 // It was allowed when it was sent, and one of the two has left since.
                 let why = reason.explain(room, from, to);
+                let client = Some(from);
+                self.audit.refused(Refused { what: What::Publish, why: &why, client, user: None, address: None });
                 if let Ok(from) = PeerId::new(from) {
                     self.refuse(&from, Some(room), ErrorCode::NotAMember, &why, now);
                 }

@@ -12,6 +12,7 @@ mod retained;
 mod subscribers;
 
 use crate::access::{Identity, Role};
+use crate::audit::Audit;
 use crate::frame::{Message, Qos};
 use crate::session::outbox::{Delivery, Ending, Outbox, Put};
 use crate::session::suspended::Suspended;
@@ -104,11 +105,12 @@ pub struct Switchboard {
     stale: HashSet<Box<str>>,
     rooms: Arc<RwLock<Rooms>>,
     counters: Arc<Counters>,
+    audit: Arc<Audit>,
 }
 
 impl Switchboard {
     /// Nobody is connected.
-    pub fn new(rooms: Arc<RwLock<Rooms>>, counters: Arc<Counters>) -> Self {
+    pub fn new(rooms: Arc<RwLock<Rooms>>, counters: Arc<Counters>, audit: Arc<Audit>) -> Self {
         Self {
             clients: HashMap::new(),
             operators: Subscribers::default(),
@@ -120,6 +122,7 @@ impl Switchboard {
             stale: HashSet::new(),
             rooms,
             counters,
+            audit,
         }
     }
 
