@@ -8,6 +8,7 @@
 pub mod access;
 pub mod audit;
 pub mod backbone;
+pub mod commands;
 pub mod config;
 pub mod frame;
 pub mod hub;
@@ -18,3 +19,4 @@ pub mod server;
 pub mod session;
 pub mod switchboard;
 pub mod sys;
+pub mod watch;

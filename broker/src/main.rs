@@ -15,6 +15,9 @@ const BAD_CONFIGURATION: u8 = 2;
 
 fn main() -> ExitCode {
     let flags = config::command().get_matches();
+    if let Some(result) = broker::commands::run(&flags) {
+        return exit(result);
+    }
     let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     let judged = Layers::gather(&flags, variables).and_then(|layers| Ok((layers.judge()?, layers)));
     let (config, layers) = match judged {
@@ -29,7 +32,11 @@ fn main() -> ExitCode {
         let _ = write!(std::io::stdout(), "{layers}");
         return ExitCode::SUCCESS;
     }
-    match run(&config) {
+    exit(run(&config))
+}
+
+fn exit(result: anyhow::Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -70,13 +77,16 @@ fn run(config: &Config) -> anyhow::Result<()> {
 
 fn announce(broker: &Broker) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "mqtt listening on {}", broker.mqtt)?;
-    writeln!(out, "http listening on {}", broker.http)?;
-    // From elsewhere a browser gives out cameras only over HTTPS, so this names the machine itself.
-    let mut page = broker.http;
-    if page.ip().is_unspecified() {
-        page.set_ip(if page.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    for (name, address) in &broker.doors {
+        writeln!(out, "{name} listening on {address}")?;
     }
-    writeln!(out, "open http://{page}/ in two windows and join the same room")?;
+    let door = |wanted: &str| broker.doors.iter().find(|(name, _)| *name == wanted).map(|(_, address)| *address);
+    if let Some((scheme, mut page)) = door("https").map(|at| ("https", at)).or_else(|| Some(("http", door("http")?))) {
+        // Over plain HTTP a browser gives out cameras only to the machine itself.
+        if page.ip().is_unspecified() {
+            page.set_ip(if page.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        }
+        writeln!(out, "open {scheme}://{page}/ in two windows and join the same room")?;
+    }
     out.flush()
 }

@@ -8,6 +8,8 @@ use crate::config::Config;
 use crate::frame::Frame;
 use crate::hub::{self, Hub, Limits};
 use crate::listen;
+use crate::listen::http::{Face, Site};
+use crate::listen::tls::{Tls, TlsError};
 use crate::operator::{self, TokenError};
 use crate::session::outbox::Ending;
 use crate::sys::Figures;
@@ -26,6 +28,9 @@ pub enum StartError {
     /// A listener's address is taken or not ours.
     #[error("{0}")]
     Listen(#[from] io::Error),
+    /// See [`TlsError`].
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// See [`TokenError`].
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -43,12 +48,10 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// A broker that runs.
 pub struct Broker {
-    /// Where MQTT over TCP is listened for, with the real port.
-    pub mqtt: SocketAddr,
-    /// Where HTTP is listened for, with the real port.
-    pub http: SocketAddr,
+    /// Where is listened for what, with the real ports.
+    pub doors: Vec<(&'static str, SocketAddr)>,
     hub: Arc<Hub>,
-    listeners: [JoinHandle<()>; 2],
+    listeners: Vec<JoinHandle<()>>,
     backbone: [JoinHandle<BackboneError>; 2],
 }
 
@@ -58,8 +61,14 @@ impl Broker {
     /// # Errors
     /// If an address cannot be bound, or there is no operator's token.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
-        let mqtt = listen::bind(config.mqtt)?;
-        let http = listen::bind(config.http)?;
+        // Before the first port is taken.
+        let tls = config.listen.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
+        let bind = |address: Option<SocketAddr>| address.map(listen::bind).transpose();
+        let mqtt = bind(config.listen.mqtt)?;
+        let mqtts = bind(config.listen.mqtts)?;
+        let http = bind(config.listen.http)?;
+        let https = bind(config.listen.https)?;
+        let admin = bind(config.listen.admin)?;
         let users = Users::new(operator::token(&config.state_dir)?);
         let rooms = Rooms::new(agent::rooms::Config { grace: config.grace, ice_servers: config.ice_servers.clone() });
         let limits = Limits {
@@ -71,13 +80,29 @@ impl Broker {
         let hub = Arc::new(Hub::new(users, Rules::new(config.topics.clone()), limits, rooms, uplink));
         tokio::spawn(publish_figures(hub.clone(), config.sys_interval));
         tokio::spawn(audit::publish(hub.clone()));
+        let site = Site { hub: hub.clone(), origins: config.listen.origins.clone(), hsts: config.listen.hsts };
+        let site = Arc::new(site);
+        let (mut doors, mut listeners) = (Vec::new(), Vec::new());
+        if let Some(tls) = &tls {
+            listeners.push(tokio::spawn(tls.watch()?));
+        }
+        for (name, listener, tls) in [("mqtt", mqtt, None), ("mqtts", mqtts, tls.clone())] {
+            let Some(listener) = listener else { continue };
+            doors.push((name, listener.local_addr()?));
+            listeners.push(tokio::spawn(listen::tcp::serve(listener, hub.clone(), tls)));
+        }
+        let https_port = https.as_ref().map(|https| https.local_addr()).transpose()?.map(|address| address.port());
+        let plain = https_port.map_or(Face::Page, Face::Redirect);
+        for (name, listener, face, tls) in
+            [("http", http, plain, None), ("https", https, Face::Page, tls), ("admin", admin, Face::Admin, None)]
+        {
+            let Some(listener) = listener else { continue };
+            doors.push((name, listener.local_addr()?));
+            listeners.push(tokio::spawn(listen::http::serve(listener, site.clone(), face, tls)));
+        }
         Ok(Self {
-            mqtt: mqtt.local_addr()?,
-            http: http.local_addr()?,
-            listeners: [
-                tokio::spawn(listen::tcp::serve(mqtt, hub.clone())),
-                tokio::spawn(listen::http::serve(http, hub.clone())),
-            ],
+            doors,
+            listeners,
             backbone: [tokio::spawn(pump(hub.clone())), tokio::spawn(switch(hub.clone(), downlink))],
             hub,
         })

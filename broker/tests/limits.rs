@@ -26,7 +26,7 @@ fn refused(auditor: &mut Client, what: &str) -> Value {
 
 /// How many refusals of this kind there have been.
 fn count(broker: &Broker, what: &str) -> u64 {
-    let metrics = broker.get("/metrics");
+    let metrics = broker.operator_get("/metrics");
     let line = format!("duet_refused_total{{what=\"{what}\"}} ");
     let value = metrics.lines().find_map(|text| text.strip_prefix(&line));
     value.unwrap_or_else(|| panic!("{line} in {metrics}")).parse().unwrap()

@@ -139,7 +139,7 @@ fn the_usual_figures_are_under_sys() {
     ] {
         assert!(seen.contains_key(&format!("$SYS/broker/{name}")), "{name} in {seen:?}");
     }
-    let metrics = broker.get("/metrics");
+    let metrics = broker.operator_get("/metrics");
     assert!(metrics.contains("\nduet_clients_connected 2\n"), "{metrics}");
 }
 

@@ -3,10 +3,12 @@
 //! Everything is read and judged before anything is bound. An error names the key, where the value
 //! comes from, and what is allowed.
 
+mod listeners;
 mod parse;
 mod table;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+pub use listeners::Listeners;
 use protocol::IceServer;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,10 +23,8 @@ pub const FILE: &str = "duet.toml";
 /// The effective configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Where MQTT over TCP is listened for.
-    pub mqtt: SocketAddr,
-    /// Where HTTP is listened for.
-    pub http: SocketAddr,
+    /// Where connections come in.
+    pub listen: Listeners,
     /// What is logged, as a tracing filter.
     pub log: String,
     /// Where the operator's token lies.
@@ -115,6 +115,29 @@ pub enum ConfigError {
         /// Where it comes from.
         origin: String,
     },
+    /// The figures would be open to strangers.
+    #[error(
+        "admin = {address} ({origin}) shows the broker's figures to everybody who can reach it; \
+         listen on 127.0.0.1, or say --allow-remote-admin if that is what you want"
+    )]
+    OpenAdmin {
+        /// Its address.
+        address: SocketAddr,
+        /// Where it comes from.
+        origin: String,
+    },
+    /// One setting needs another.
+    #[error("{key} = {value:?} ({origin}) needs {lacking}; a pair to try with is made by: broker cert --host NAME")]
+    Lacks {
+        /// Which was given.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// Where it comes from.
+        origin: String,
+        /// Which is needed.
+        lacking: &'static str,
+    },
 }
 
 /// Everything that was given, by key, before it is judged.
@@ -155,6 +178,7 @@ pub fn command() -> Command {
                 .help(format!("Configuration file [default: {FILE}, if it is there; environment: DUET_CONFIG]")),
         )
         .args(args)
+        .subcommands(crate::commands::all())
         .arg(
             Arg::new("print-config")
                 .long("print-config")
@@ -217,8 +241,7 @@ impl Layers {
     /// The first value that is not allowed.
     pub fn judge(&self) -> Result<Config, ConfigError> {
         let config = Config {
-            mqtt: self.value("mqtt", parse::address)?,
-            http: self.value("http", parse::address)?,
+            listen: self.listeners()?,
             log: self.value("log", parse::log)?,
             state_dir: self.value("state-dir", parse::folder)?,
             grace: self.value("grace", parse::duration)?,
@@ -237,13 +260,6 @@ impl Layers {
                 problem,
                 allowed: "a topic filter outside rooms, control and $, in which %c stands for the client id".into(),
             })?;
-        }
-        let allow_anonymous = self.value("allow-anonymous", parse::switch)?;
-        for (key, address) in [("mqtt", config.mqtt), ("http", config.http)] {
-            if !address.ip().is_loopback() && !allow_anonymous {
-                let origin = self.origin(key);
-                return Err(ConfigError::Open { key, address, origin });
-            }
         }
         Ok(config)
     }

@@ -1,5 +1,6 @@
 //! From text to values; an error says what is wrong with the text, the caller what is allowed.
 
+use crate::listen::http::Origin;
 use crate::switchboard::filter;
 use bytesize::ByteSize;
 use protocol::{IceServer, topic};
@@ -11,8 +12,22 @@ use tracing_subscriber::EnvFilter;
 /// Longest time that any setting may have.
 const MAX_DURATION: Duration = Duration::from_secs(30 * 24 * 3600);
 
-pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "this is no address with a port".into())
+/// An address to listen on, or nothing.
+pub(super) fn listener(text: &str) -> Result<Option<SocketAddr>, String> {
+    match text {
+        "" | "off" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| "this is no address with a port".into()),
+    }
+}
+
+pub(super) fn origins(text: &str) -> Result<Vec<Origin>, String> {
+    let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+    origins.map(|origin| Origin::new(origin).map_err(|error| format!("{origin}: {error}"))).collect()
+}
+
+/// A time that may be longer than what the broker itself waits for.
+pub(super) fn long_duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| error.to_string())
 }
 
 pub(super) fn log(text: &str) -> Result<String, String> {

@@ -43,7 +43,7 @@ fn flags_win_over_environment_over_file_over_default() {
     )
     .unwrap();
     let config = layers.judge().unwrap();
-    assert_eq!((config.mqtt.port(), config.http.port()), (7, 9));
+    assert_eq!((config.listen.mqtt.unwrap().port(), config.listen.http.unwrap().port()), (7, 9));
     assert_eq!((config.grace.as_secs(), config.connect_timeout.as_secs()), (3, 5));
     let shown = layers.to_string();
     for line in [
@@ -78,7 +78,7 @@ fn a_bad_value_names_its_key_its_source_and_what_is_allowed() {
     assert_eq!(
         error(&["--mqtt", "1883"], &[]),
         "mqtt = \"1883\" (from --mqtt): this is no address with a port; \
-         allowed is an address and port such as 127.0.0.1:1883 or [::1]:1883"
+         allowed is an address and port such as 127.0.0.1:1883 or [::1]:1883, or off"
     );
     assert!(error(&[], &[("DUET_GRACE", "soon")]).starts_with("grace = \"soon\" (from DUET_GRACE): "));
     assert!(error(&["--sys-interval=0s"], &[]).contains("a time above zero"));

@@ -3,12 +3,15 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A connection that has arrived at a listener.
 #[derive(Debug, Clone)]
 pub struct Arrival {
     /// The other end's address.
     pub address: SocketAddr,
+    /// When it was accepted; for a later request of an HTTP connection, when that came.
+    pub since: Instant,
     /// What MQTT goes over.
     pub transport: Transport,
     /// The names in the client's certificate, if it showed one and it was verified.
@@ -41,6 +44,13 @@ pub struct CertificateNames {
     pub email: Vec<String>,
 }
 
+impl Arrival {
+    /// Arrived now, without a certificate.
+    pub fn new(address: SocketAddr, transport: Transport) -> Self {
+        Self { address, since: Instant::now(), transport, certificate: None }
+    }
+}
+
 impl CertificateNames {
     /// All names, the common name first.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
@@ -69,6 +79,10 @@ impl fmt::Display for Transport {
 
 impl fmt::Display for Arrival {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.address, self.transport)
+        write!(f, "{} ({}", self.address, self.transport)?;
+        if let Some(name) = self.certificate.as_ref().and_then(|names| names.iter().next()) {
+            write!(f, ", certificate of {name:?}")?;
+        }
+        f.write_str(")")
     }
 }

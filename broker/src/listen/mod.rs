@@ -3,9 +3,13 @@
 mod arrival;
 pub mod http;
 pub mod tcp;
+pub mod tls;
 mod websocket;
 
+use crate::audit::{Refused, What};
+use crate::hub::Hub;
 pub use arrival::{Arrival, CertificateNames, Transport};
+use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,6 +21,9 @@ use tracing::warn;
 const BACKLOG: i32 = 4096;
 /// Pause after a failed accept, which is mostly a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Time in which the other side must take some of what is sent to it (RFC 5482): who asks for pages and never
+/// reads them goes, as does who is cut off without a word.
+const TAKES_NOTHING: Duration = Duration::from_secs(60);
 
 /// Binds a listener; the address may be taken again at once after a restart.
 ///
@@ -44,6 +51,9 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
                 if let Err(error) = stream.set_nodelay(true) {
                     warn!(%error, "TCP_NODELAY cannot be set");
                 }
+                if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(TAKES_NOTHING)) {
+                    warn!(%error, "TCP_USER_TIMEOUT cannot be set");
+                }
                 return (stream, address);
             }
             Err(error) => {
@@ -52,4 +62,10 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             }
         }
     }
+}
+
+/// A connection that ends before it has said anything.
+fn refused(hub: &Hub, address: SocketAddr, error: &tls::HandshakeError) {
+    let why = error.to_string();
+    hub.audit(Refused { what: What::Connection, why: &why, client: None, user: None, address: Some(address) });
 }

@@ -1,12 +1,13 @@
 //! MQTT over WebSocket (MQTT 6): binary messages as one stream of bytes, however they are cut.
 
 use super::Arrival;
-use crate::hub::Hub;
+use super::http::{Site, origin};
+use crate::audit::{Refused, What};
 use crate::session;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Extension, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{Buf, Bytes};
 use futures_util::{Sink, Stream};
@@ -30,10 +31,19 @@ const TOO_BIG: u16 = 1009;
 
 /// Answers a request for `/mqtt`.
 pub(super) async fn upgrade(
-    State(hub): State<Arc<Hub>>,
+    State(site): State<Arc<Site>>,
     Extension(arrival): Extension<Arrival>,
+    headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
+    let origin: Option<Vec<&str>> = headers.get_all(header::ORIGIN).iter().map(|value| value.to_str().ok()).collect();
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    // What is no text is no origin.
+    if let Err(why) = origin::judge(&origin.unwrap_or_else(|| vec![""]), host, &site.origins) {
+        let address = Some(arrival.address);
+        site.hub.audit(Refused { what: What::Http, why: &why, client: None, user: None, address });
+        return (StatusCode::FORBIDDEN, why + "\n").into_response();
+    }
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
         Err(_) => {
@@ -47,6 +57,7 @@ pub(super) async fn upgrade(
         let help = "offer the WebSocket subprotocol mqtt (Sec-WebSocket-Protocol: mqtt)\n";
         return (StatusCode::BAD_REQUEST, help).into_response();
     }
+    let hub = site.hub.clone();
     let max = hub.limits.max_packet() as usize;
     upgrade
         .protocols([SUBPROTOCOL])

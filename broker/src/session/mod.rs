@@ -80,11 +80,12 @@ async fn write_last<S: Transport>(socket: &mut S, bytes: &[u8]) {
     let _ = tokio::time::timeout(LAST_WRITE, write).await;
 }
 
-/// Serves one connection, which came from `arrival`, to its end.
+/// Serves one connection, which came from `arrival`, to its end. The time until its CONNECT runs since it arrived.
 pub async fn serve<S: Transport>(socket: S, arrival: Arrival, hub: Arc<Hub>) {
     let limit = hub.limits.connect_timeout;
     let (from, served) = (arrival.address, hub.clone());
-    match tokio::time::timeout(limit, Box::pin(connect::receive(socket, arrival, hub))).await {
+    let deadline = arrival.since + limit;
+    match tokio::time::timeout_at(deadline.into(), Box::pin(connect::receive(socket, arrival, hub))).await {
         Ok(Some(session)) => session.run().await,
         Ok(None) => {}
         Err(_) => {

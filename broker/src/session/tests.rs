@@ -15,7 +15,7 @@ fn hub() -> Arc<Hub> {
 
 fn arrival() -> Arrival {
     let address = (std::net::Ipv4Addr::LOCALHOST, 1).into();
-    Arrival { address, transport: crate::listen::Transport::Tcp, certificate: None }
+    Arrival::new(address, crate::listen::Transport::Tcp)
 }
 
 /// A socket that panics when it is read from for the second time.

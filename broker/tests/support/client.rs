@@ -94,8 +94,20 @@ impl Hello {
     }
 }
 
+/// What a client's bytes go over. A read that finds nothing in time is `WouldBlock` or `TimedOut`.
+pub trait Stream: Read + Write + Send {
+    /// The socket below.
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Stream for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
 pub struct Client {
-    socket: TcpStream,
+    socket: Box<dyn Stream>,
     connection: Connection<role::Client>,
     version: Version,
     pub id: String,
@@ -138,14 +150,18 @@ impl Client {
     /// Connects; the code of CONNACK, if there was one.
     pub fn hello(broker: &Broker, hello: &Hello) -> (Self, Option<u8>) {
         let mut client = Self::dial(broker.mqtt, hello);
-        let code = client.wait(|client| {
+        let code = client.connack_code();
+        (client, code)
+    }
+
+    fn connack_code(&mut self) -> Option<u8> {
+        self.wait(|client| {
             client.packets.pop_front().map(|packet| match packet {
                 GenericPacket::V3_1_1Connack(p) => p.return_code() as u8,
                 GenericPacket::V5_0Connack(p) => p.reason_code() as u8,
                 other => panic!("{other:?} in place of CONNACK"),
             })
-        });
-        (client, code)
+        })
     }
 
     /// Connects; the whole CONNACK.
@@ -158,6 +174,18 @@ impl Client {
     fn dial(address: SocketAddr, hello: &Hello) -> Self {
         let socket = TcpStream::connect(address).unwrap();
         socket.set_nodelay(true).unwrap();
+        Self::begin(Box::new(socket), hello)
+    }
+
+    /// Connects over a stream that is there already, such as those of [`super::tls`]; the code of CONNACK, if
+    /// there was one.
+    pub fn over(stream: impl Stream + 'static, hello: &Hello) -> (Self, Option<u8>) {
+        let mut client = Self::begin(Box::new(stream), hello);
+        let code = client.connack_code();
+        (client, code)
+    }
+
+    fn begin(socket: Box<dyn Stream>, hello: &Hello) -> Self {
         let mut connection = Connection::<role::Client>::new(hello.version);
         connection.set_auto_pub_response(false);
         let mut client = Self {
@@ -183,7 +211,7 @@ impl Client {
 
     /// Writes bytes as they are.
     pub fn raw(&mut self, bytes: &[u8]) {
-        if self.socket.write_all(bytes).is_err() {
+        if self.socket.write_all(bytes).and_then(|()| self.socket.flush()).is_err() {
             self.closed = true;
         }
     }
@@ -263,7 +291,7 @@ impl Client {
 
     fn read(&mut self, patience: Duration) {
         let mut buffer = [0; 16 * 1024];
-        self.socket.set_read_timeout(Some(patience)).unwrap();
+        self.socket.tcp().set_read_timeout(Some(patience)).unwrap();
         match self.socket.read(&mut buffer) {
             Ok(0) => self.closed = true,
             Ok(length) => {
@@ -453,6 +481,6 @@ impl Client {
 
     /// Ends without a word.
     pub fn lose(self) {
-        let _ = self.socket.shutdown(Shutdown::Both);
+        let _ = self.socket.tcp().shutdown(Shutdown::Both);
     }
 }

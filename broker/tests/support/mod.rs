@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod client;
+pub mod tls;
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,8 @@ pub struct Broker {
     child: Child,
     pub mqtt: SocketAddr,
     pub http: SocketAddr,
+    /// Everything that it listens on, by name.
+    pub doors: HashMap<String, SocketAddr>,
     pub folder: PathBuf,
     log: Receiver<String>,
 }
@@ -64,14 +68,15 @@ impl Broker {
                 let _ = sender.send(line);
             }
         });
-        let address = |prefix: &str| -> SocketAddr {
-            let line =
-                printed.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{prefix}: nothing; {:?}", log.try_recv()));
-            line.strip_prefix(prefix).unwrap_or_else(|| panic!("{line:?} in place of {prefix}")).parse().unwrap()
-        };
-        let mqtt = address("mqtt listening on ");
-        let http = address("http listening on ");
-        Self { child, mqtt, http, folder, log }
+        let mut doors = HashMap::new();
+        loop {
+            let line = printed.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("it does not start: {:?}", log.try_iter().collect::<Vec<_>>()));
+            let Some((name, address)) = line.split_once(" listening on ") else { break };
+            doors.insert(name.to_owned(), address.parse().unwrap());
+        }
+        let (mqtt, http) = (doors["mqtt"], doors["http"]);
+        Self { child, mqtt, http, doors, folder, log }
     }
 
     /// The operator's password.
@@ -102,15 +107,40 @@ impl Broker {
         panic!("it does not stop");
     }
 
+    /// Waits until it has logged a line with these words.
+    pub fn logs(&self, words: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let line = self.log.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+            let line = line.unwrap_or_else(|_| panic!("{words:?} is not logged"));
+            if line.contains(words) {
+                return line;
+            }
+        }
+    }
+
     /// One HTTP/1.1 request, and the whole answer as text.
     pub fn http(&self, request: &str) -> String {
+        Self::http_at(self.http, request)
+    }
+
+    /// The same at another of its doors.
+    pub fn http_at(address: SocketAddr, request: &str) -> String {
         use std::io::Write;
-        let mut socket = std::net::TcpStream::connect(self.http).unwrap();
+        let mut socket = std::net::TcpStream::connect(address).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.write_all(request.as_bytes()).unwrap();
         let mut answer = Vec::new();
         socket.read_to_end(&mut answer).unwrap();
         String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// What an operator gets.
+    pub fn operator_get(&self, path: &str) -> String {
+        let token = self.token();
+        self.http(&format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        ))
     }
 
     pub fn get(&self, path: &str) -> String {

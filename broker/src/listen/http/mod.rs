@@ -1,0 +1,121 @@
+//! HTTP and HTTPS: the page, MQTT over WebSocket at `/mqtt`, and what operators and probes ask for.
+
+mod guard;
+pub(super) mod origin;
+mod page;
+mod status;
+
+use super::tls::{Protocol, Tls};
+use super::{Arrival, Transport, websocket};
+use crate::hub::Hub;
+use axum::Router;
+use axum::middleware;
+use axum::routing::{any, get};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+pub use origin::Origin;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tracing::debug;
+
+/// What hyper buffers of a request, headers and all; its least.
+const MAX_BUFFER: usize = 8 * 1024;
+
+/// What is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// The page, and MQTT over WebSocket.
+    Page,
+    /// The way to the page over HTTPS, which is at this port.
+    Redirect(u16),
+    /// Figures for those who can reach the address.
+    Admin,
+}
+
+/// What all HTTP listeners share.
+pub struct Site {
+    /// The broker.
+    pub hub: Arc<Hub>,
+    /// Whose pages may open a WebSocket, besides the listener's own.
+    pub origins: Vec<Origin>,
+    /// For how long browsers shall ask for this host over HTTPS only (RFC 6797); zero says nothing.
+    pub hsts: Duration,
+}
+
+/// Accepts for ever; each connection runs in its own task, and must send the headers of each request in the time
+/// that a CONNECT has.
+pub async fn serve(listener: TcpListener, site: Arc<Site>, face: Face, tls: Option<Arc<Tls>>) {
+    let routes = routes(site.clone(), face);
+    loop {
+        let (stream, address) = super::accept(&listener).await;
+        site.hub.counters.sockets.add(1);
+        let (routes, limit) = (routes.clone(), site.hub.limits.connect_timeout);
+        match tls.clone() {
+            None => drop(tokio::spawn(converse(stream, Arrival::new(address, Transport::Ws), routes, limit))),
+            Some(tls) => drop(tokio::spawn(encrypt(stream, address, tls, routes, site.clone()))),
+        }
+    }
+}
+
+async fn encrypt(stream: TcpStream, address: SocketAddr, tls: Arc<Tls>, routes: Router, site: Arc<Site>) {
+    let mut arrival = Arrival::new(address, Transport::Wss);
+    match tls.handshake(stream, Protocol::Http).await {
+        Ok(client) => {
+            arrival.certificate = client.certificate;
+            converse(client.stream, arrival, routes, site.hub.limits.connect_timeout).await;
+        }
+        Err(error) => crate::listen::refused(&site.hub, address, &error),
+    }
+}
+
+async fn converse<S>(stream: S, arrival: Arrival, routes: Router, limit: Duration)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = TowerToHyperService::new(routes);
+    let is_first = AtomicBool::new(true);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        let mut arrival = arrival.clone();
+        // Of a connection that is kept alive, a later request has its own time.
+        if !is_first.swap(false, Ordering::Relaxed) {
+            arrival.since = Instant::now();
+        }
+        request.extensions_mut().insert(arrival);
+        service.call(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limit)
+        .max_buf_size(MAX_BUFFER)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    if let Err(error) = connection.await {
+        debug!(%error, "HTTP connection ends");
+    }
+}
+
+fn routes(site: Arc<Site>, face: Face) -> Router {
+    let routes = Router::new().route("/healthz", get(status::healthz)).route("/readyz", get(status::readyz));
+    let routes = match face {
+        Face::Page => routes
+            .route("/mqtt", get(websocket::upgrade))
+            .route("/metrics", get(status::metrics_for_operators))
+            .route("/api/rooms", get(status::rooms))
+            .fallback(page::page),
+        Face::Redirect(port) => routes
+            .route("/mqtt", any(move |request| guard::no_plain_websocket(port, request)))
+            .fallback(move |request| guard::redirect(port, request)),
+        Face::Admin => routes
+            .route("/metrics", get(status::metrics))
+            .route("/api/rooms", get(status::rooms))
+            .fallback(status::nothing_here),
+    };
+    routes.layer(middleware::from_fn_with_state(site.clone(), guard::headers)).with_state(site)
+}
