@@ -7,6 +7,8 @@
 #![warn(clippy::unwrap_used)]
 
 pub mod diagnosis;
+pub mod model;
+pub mod recording;
 pub mod redact;
 pub mod sdp;
 pub mod text;
