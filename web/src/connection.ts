@@ -8,7 +8,10 @@ const CONNECT_TIMEOUT = 10_000;
 
 /** MQTT 5 reason codes (MQTT 5.0, 2.4) that no new attempt would change. */
 const SESSION_TAKEN_OVER = 0x8e;
-const BAD_CREDENTIALS = [0x86, 0x87, 0x8a];
+/** Also the codes of MQTT 3.1.1 (3.2.2.3), for a broker that answers in its own version. */
+const BAD_CREDENTIALS = [0x86, 0x87, 0x8a, 4, 5];
+/** With these a broker ends a connection whose token has expired, or that may not go on. */
+const NO_LONGER_ALLOWED = [0x87, 0xa0];
 const BAD_IDENTIFIER = 0x85;
 
 /** Why a connection is over. */
@@ -18,7 +21,10 @@ export type ConnectionEnd =
   /** Another connection with the same peer id took its place. */
   | { why: 'taken-over' }
   /** The broker refused the login, the peer id or the subscription. */
-  | { why: 'refused'; message: string };
+  | { why: 'refused'; refused: Refused; message: string };
+
+/** What was refused: `login` is who this says it is, or no longer may be. */
+export type Refused = 'login' | 'name' | 'subscription';
 
 /** Repeating timers, as `setInterval` makes them; a page may give some that go on at full speed while it is hidden. */
 export interface Timers {
@@ -77,7 +83,7 @@ export class Connection {
         if (this.#over) return;
         const refused = error ?? granted?.find((grant) => grant.qos >= 0x80);
         if (!refused) return options.onReady();
-        if (client.connected) over({ why: 'refused', message: error?.message ?? `the broker refused the subscription to ${options.inbox}` });
+        if (client.connected) over({ why: 'refused', refused: 'subscription', message: error?.message ?? `the broker refused the subscription to ${options.inbox}` });
       });
     });
     client.on('message', (topic, payload) => {
@@ -85,13 +91,14 @@ export class Connection {
     });
     client.on('disconnect', (packet) => {
       said = true;
-      if (packet.reasonCode === SESSION_TAKEN_OVER) over({ why: 'taken-over' });
+      const code = packet.reasonCode ?? 0;
+      if (code === SESSION_TAKEN_OVER) over({ why: 'taken-over' });
+      if (NO_LONGER_ALLOWED.includes(code)) over({ why: 'refused', refused: 'login', message: 'the login has expired' });
     });
     client.on('error', (error) => {
       const code = 'code' in error && typeof error.code === 'number' ? error.code : undefined;
-      if (code !== undefined && (code === BAD_IDENTIFIER || BAD_CREDENTIALS.includes(code))) {
-        over({ why: 'refused', message: error.message });
-      }
+      const refused = code === undefined ? undefined : BAD_CREDENTIALS.includes(code) ? 'login' : code === BAD_IDENTIFIER ? 'name' : undefined;
+      if (refused) over({ why: 'refused', refused, message: error.message });
     });
     client.on('close', () => over({ why: 'lost', said }));
   }

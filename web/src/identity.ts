@@ -37,6 +37,13 @@ export async function identity(surroundings: Surroundings = browser()): Promise<
   return { peer: await renew(surroundings), returned: false };
 }
 
+/** The name that a token gives, which no other can stand in for. */
+export async function named(peer: string, { kept }: { kept: boolean }, surroundings: Surroundings = browser()): Promise<Identity> {
+  // A duplicated tab brings the token along, but must not come back into the first one's seat by itself.
+  const free = await hold(peer, surroundings);
+  return { peer, returned: kept && free };
+}
+
 /** Makes this tab another peer, as when its name has been taken over. */
 export async function renew(surroundings: Surroundings = browser()): Promise<string> {
   const peer = newPeerId();

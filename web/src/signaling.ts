@@ -3,7 +3,7 @@
 //
 //   const room = await join({ url: 'wss://example.org/mqtt', room: 'lobby', on: { signal: (message) => … } });
 //   await room.send({ type: 'ready' });
-import { Connection, type Connect, type ConnectionEnd, type Timers } from './connection.ts';
+import { Connection, type Connect, type ConnectionEnd, type Refused, type Timers } from './connection.ts';
 import { Emitter, type Handlers } from './emitter.ts';
 import { newPeerId } from './identity.ts';
 import {
@@ -18,13 +18,16 @@ import {
   parseFromPeer,
 } from './messages.ts';
 import { AGENT, NameError, peerProblem, roomProblem, sender, topic } from './names.ts';
+import { tokenClaims } from './token.ts';
 
 export interface JoinOptions {
   /** Where the broker speaks MQTT over WebSocket: `ws://` or `wss://`. */
   url: string | URL;
   room: string;
-  /** Who to be; a new name if left out. It must be nobody else's. */
+  /** Who to be; the one that the token names, else a new name, if left out. It must be nobody else's. */
   peer?: string;
+  /** A token that says who this is (a JSON Web Token, sent as MQTT password), in place of user name and password. */
+  token?: string;
   /** What the other one is shown, up to 1 KiB of JSON. */
   info?: Record<string, unknown>;
   username?: string;
@@ -52,7 +55,7 @@ export type RoomEnd =
   | { why: 'full' }
   | { why: 'closed'; reason: ClosedReason }
   | { why: 'taken-over' }
-  | { why: 'refused'; message: string };
+  | { why: 'refused'; refused: Refused | 'version'; message: string };
 
 export interface RoomEvents {
   status: RoomStatus;
@@ -152,7 +155,8 @@ export class Room extends Emitter<RoomEvents> {
   /** @throws NameError for a room name or peer id that breaks the rules */
   constructor(options: JoinOptions) {
     super();
-    const me = options.peer ?? newPeerId();
+    const { token } = options;
+    const me = options.peer ?? (token === undefined ? undefined : tokenClaims(token).peer) ?? newPeerId();
     const inRoom = roomProblem(options.room);
     if (inRoom) throw new NameError('room name', inRoom);
     const inPeer = peerProblem(me);
@@ -228,12 +232,14 @@ export class Room extends Emitter<RoomEvents> {
 
   #connect(): void {
     this.#ready = false;
+    const { token } = this.#options;
     this.#connection = new Connection(
       {
         url: String(this.#options.url),
         clientId: this.me,
-        username: this.#options.username,
-        password: this.#options.password,
+        // A password needs a user name beside it in MQTT 3.1.1; beside a token it means nothing.
+        username: token === undefined ? this.#options.username : this.me,
+        password: token ?? this.#options.password,
         timers: this.#options.timers,
         inbox: topic(this.name, this.me, '+'),
         onReady: () => {
@@ -267,7 +273,7 @@ export class Room extends Emitter<RoomEvents> {
     if (this.#status === 'ended') return;
     this.#outbox.unshift(...this.#unacknowledged.splice(0));
     if (end.why === 'taken-over') return this.#end({ why: 'taken-over' });
-    if (end.why === 'refused') return this.#end({ why: 'refused', message: end.message });
+    if (end.why === 'refused') return this.#end(end);
     // A broker of MQTT 3.1.1 cuts the older of two connections with one name without a word: two tabs would
     // throw each other out for ever.
     if (wasReady) this.#cutShort = !end.said && Date.now() - this.#readyAt < CUT_SHORT ? this.#cutShort + 1 : 0;
@@ -350,7 +356,7 @@ export class Room extends Emitter<RoomEvents> {
       case 'error':
         this.emit('error', { code: message.code, message: message.message });
         // Saying the same again would be answered the same.
-        if (message.code === 'unsupported-version') this.#end({ why: 'refused', message: message.message });
+        if (message.code === 'unsupported-version') this.#end({ why: 'refused', refused: 'version', message: message.message });
         return;
     }
   }

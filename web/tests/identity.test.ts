@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type Surroundings, identity, newPeerId, renew } from '../src/identity.ts';
+import { type Surroundings, identity, named, newPeerId, renew } from '../src/identity.ts';
 import { peerProblem } from '../src/names.ts';
 
 class Storage {
@@ -123,4 +123,15 @@ describe('without locks', () => {
     for (const channel of channels.splice(0)) channel.close();
     expect(await identity(withChannel(storage))).toEqual({ peer: first.peer, returned: true });
   });
+});
+
+test('a name that a token gives is kept, and only a reload comes back by itself', async () => {
+  const locks = new Locks();
+  const storage = new Storage();
+  const surroundings = withLocks(storage, locks);
+  expect(await named('cam-42', { kept: false }, surroundings)).toEqual({ peer: 'cam-42', returned: false });
+  expect(await named('cam-42', { kept: true }, surroundings), 'a duplicate').toEqual({ peer: 'cam-42', returned: false });
+  locks.release('duet-peer-cam-42');
+  expect(await named('cam-42', { kept: true }, surroundings)).toEqual({ peer: 'cam-42', returned: true });
+  expect(storage.getItem('duet.peer'), 'it is not this tab\'s own name').toBeNull();
 });

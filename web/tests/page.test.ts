@@ -28,7 +28,9 @@ describe('the status line', () => {
     [{ end: { why: 'full' } }, 'full', ['try-again']],
     [{ end: { why: 'taken-over' } }, 'taken-over', ['try-again']],
     [{ end: { why: 'closed', reason: 'room-closed' } }, 'closed', ['try-again']],
-    [{ end: { why: 'refused', message: 'x' } }, 'error', ['try-again']],
+    [{ end: { why: 'refused', refused: 'subscription', message: 'x' } }, 'error', ['try-again']],
+    [{ end: { why: 'refused', refused: 'login', message: 'x' } }, 'error', ['try-again']],
+    [{ end: { why: 'refused', refused: 'login', message: 'x' }, byLink: true }, 'error', ['try-again']],
     [{ end: { why: 'left' } }, 'idle', []],
   ];
 

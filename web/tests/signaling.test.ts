@@ -117,16 +117,45 @@ describe('joining', () => {
     expect(broker.clients.length).toBe(0);
   });
 
+  test('a token names the peer and goes as password', () => {
+    const { peer: _, ...rest } = options();
+    const claims = Buffer.from('{"sub":"cam-42","rooms":["lobby"]}').toString('base64url');
+    const token = `e30.${claims}.c2ln`;
+    expect(new Room({ ...rest, token, username: 'x', password: 'y' }).me).toBe('cam-42');
+    expect(broker.client.options).toMatchObject({ clientId: 'cam-42', username: 'cam-42', password: token });
+    expect(new Room({ ...rest, token, peer: 'other' }).me, 'the broker will say what it thinks of this').toBe('other');
+    expect(new Room({ ...rest, token: 'no token' }).me).toMatch(/^web-/);
+    new Room({ ...rest, username: 'alice', password: 's3cret' });
+    expect(broker.client.options).toMatchObject({ username: 'alice', password: 's3cret' });
+  });
+
+  test.each([0x86, 0x87, 0x8a, 4, 5])('a login refused with %i is not tried again', (code) => {
+    open();
+    broker.client.emit('error', Object.assign(new Error('Connection refused'), { code }));
+    broker.client.break();
+    vi.advanceTimersByTime(60_000);
+    expect(heard('ended')).toMatchObject([{ why: 'refused', refused: 'login' }]);
+    expect(broker.clients.length).toBe(1);
+  });
+
+  test.each([0x87, 0xa0])('a login that has expired (%i) ends it', (code) => {
+    inside();
+    broker.client.break(code);
+    vi.advanceTimersByTime(60_000);
+    expect(heard('ended')).toEqual([{ why: 'refused', refused: 'login', message: 'the login has expired' }]);
+    expect(broker.clients.length).toBe(1);
+  });
+
   test('a refused login and a refused subscription end it', () => {
     open();
     broker.client.emit('error', Object.assign(new Error('Connection refused: Not authorized'), { code: 0x87 }));
-    expect(heard('ended')).toEqual([{ why: 'refused', message: 'Connection refused: Not authorized' }]);
+    expect(heard('ended')).toEqual([{ why: 'refused', refused: 'login', message: 'Connection refused: Not authorized' }]);
 
     broker.grants = false;
     open();
     broker.client.accept();
     broker.refuse();
-    expect(heard('ended').at(-1)).toEqual({ why: 'refused', message: 'Subscribe error: Not authorized' });
+    expect(heard('ended').at(-1)).toEqual({ why: 'refused', refused: 'subscription', message: 'Subscribe error: Not authorized' });
     expect(broker.log.filter((line) => line.includes('join'))).toEqual([]);
     vi.advanceTimersByTime(60_000);
     expect(broker.clients.length).toBe(2);

@@ -1,17 +1,28 @@
 // Starts the page: who this tab is, what the address asks for, and whether a reload has to come back.
-import { identity } from '../duet.ts';
+import { identity, named, tokenClaims } from '../duet.ts';
 import { type Language, languages, remember, remembered } from './language.ts';
 import { Session } from './session.ts';
+import { bringsToken, takeToken } from './token.ts';
 import { elements, offerLanguages, speak } from './view.ts';
 import { parseAddress, recall } from './visit.ts';
+
+// Before anything else: until then it can be read off the address bar.
+const taken = takeToken();
+const claims = taken && tokenClaims(taken.token);
+// Another token for the page that is open already: everything begins anew.
+addEventListener('hashchange', () => {
+  if (!bringsToken(location.hash)) return;
+  takeToken();
+  location.reload();
+});
 
 const language = remembered();
 offerLanguages(language);
 speak(language);
 
 // Whether another tab has the name takes a moment to find out; the page can be used meanwhile.
-const who = identity();
-const session = new Session(who.then(({ peer }) => peer), languages[language]);
+const who = taken && claims?.peer !== undefined ? named(claims.peer, taken) : identity();
+const session = new Session(who.then(({ peer }) => peer), languages[language], taken?.token);
 
 elements.language.addEventListener('change', () => {
   const chosen = elements.language.value as Language;
@@ -20,7 +31,8 @@ elements.language.addEventListener('change', () => {
   session.speak(languages[chosen]);
 });
 
-const asked = parseAddress(location.search);
+const { room = claims?.room, view } = parseAddress(location.search);
+const asked = { room, view };
 elements.room.value = asked.room ?? '';
 elements.watchOnly.checked = asked.view;
 

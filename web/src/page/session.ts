@@ -7,6 +7,7 @@ import { PeerPicture } from './peer.ts';
 import { type Situation, nobody, status } from './status.ts';
 import type { Strings } from './strings/strings.ts';
 import { workerTimers } from './timers.ts';
+import { forgetToken } from './token.ts';
 import { actions, elements, showStatus, showView, write } from './view.ts';
 import { type Mode, type Visit, address, note } from './visit.ts';
 
@@ -25,12 +26,14 @@ export class Session {
   #call: Call | undefined;
   /** Counts the tries to join: what belongs to an older one is dropped. */
   #try = 0;
+  readonly #token: string | undefined;
   readonly #timers = workerTimers();
   readonly #own: Own;
   readonly #picture: PeerPicture;
 
-  constructor(peer: Promise<string>, strings: Strings) {
+  constructor(peer: Promise<string>, strings: Strings, token?: string) {
     this.#peer = peer;
+    this.#token = token;
     this.#strings = strings;
     this.#own = new Own(strings, {
       onTrack: (kind, track) => void this.#call?.replaceTrack(kind, track).catch((error: unknown) => this.#callError(error)),
@@ -97,7 +100,8 @@ export class Session {
       this.#render();
       return elements.room.focus();
     }
-    if (this.#situation.end?.why === 'taken-over') this.#peer = renew();
+    // A token's bearer has one name only, and takes the seat back.
+    if (this.#situation.end?.why === 'taken-over' && this.#token === undefined) this.#peer = renew();
     await this.#enter(room, mode, { quick: false, over: false });
   }
 
@@ -133,6 +137,7 @@ export class Session {
       peer,
       info: { kind: this.#mode === 'view' ? 'viewer' : 'browser' },
       timers: this.#timers,
+      ...(this.#token !== undefined && { token: this.#token }),
       on: {
         status: (roomStatus) => this.#change({ roomStatus, ...(roomStatus === 'inside' && { beenInside: true, unanswered: 0 }) }),
         created: ({ peer: fellow, resumed }) => this.#change({ fellow, ...(!resumed && { left: undefined }) }),
@@ -194,8 +199,9 @@ export class Session {
     this.#own.stop();
     this.#picture.show(undefined);
     note(undefined);
+    if (end.why === 'refused' && end.refused === 'login') forgetToken();
     this.#notice = undefined;
-    this.#situation = { ...nobody, room: this.#situation.room, end };
+    this.#situation = { ...nobody, room: this.#situation.room, end, byLink: this.#token !== undefined };
     showView('start');
     this.#render();
   }

@@ -16,6 +16,8 @@ export interface Situation {
   beenInside: boolean;
   unanswered: number;
   end: RoomEnd | undefined;
+  /** Whether a link has brought a token along. */
+  byLink: boolean;
   call: CallState;
   fellow: Peer | undefined;
   left: LeftReason | undefined;
@@ -57,6 +59,7 @@ export const nobody: Situation = {
   beenInside: false,
   unanswered: 0,
   end: undefined,
+  byLink: false,
   call: 'waiting',
   fellow: undefined,
   left: undefined,
@@ -68,7 +71,7 @@ export function status(situation: Situation, strings: Strings): Status {
   if (nameProblem) return { state: 'error', text: nameText(nameProblem, strings), tone: 'bad', actions: [] };
   if (mediaProblem) return media(mediaProblem, strings);
   if (situation.asking && !situation.roomStatus) return { state: 'asking', text: say.asking, tone: 'busy', actions: [] };
-  if (end) return ended(end, situation.room, strings);
+  if (end) return ended(end, situation, strings);
   switch (situation.roomStatus) {
     case undefined:
     case 'ended':
@@ -107,7 +110,7 @@ function inside(situation: Situation, strings: Strings): Status {
   }
 }
 
-function ended(end: RoomEnd, room: string, strings: Strings): Status {
+function ended(end: RoomEnd, { room, byLink }: Situation, strings: Strings): Status {
   const say = strings.status;
   switch (end.why) {
     case 'left':
@@ -117,7 +120,8 @@ function ended(end: RoomEnd, room: string, strings: Strings): Status {
     case 'taken-over':
       return { state: 'taken-over', text: say.takenOver, tone: 'bad', actions: ['try-again'] };
     case 'refused':
-      return { state: 'error', text: say.refused(end.message), tone: 'bad', actions: ['try-again'] };
+      if (end.refused !== 'login') return { state: 'error', text: say.refused(end.message), tone: 'bad', actions: ['try-again'] };
+      return { state: 'error', text: byLink ? say.linkRefused : say.loginRefused, tone: 'bad', actions: ['try-again'] };
     case 'closed': {
       const text = { removed: say.closedRemoved, 'room-closed': say.closedRoom, replaced: say.closedReplaced }[end.reason];
       return { state: 'closed', text, tone: 'bad', actions: ['try-again'] };

@@ -68,6 +68,8 @@ export const en: Strings = {
     full: (room) => `The room “${room}” is full: two are inside already.`,
     takenOver: 'Another tab has taken this seat over.',
     refused: (message) => `The broker does not let this page in: ${message}`,
+    linkRefused: 'This link does not let you in: it has expired, or is not for this. Ask for a new one.',
+    loginRefused: 'The broker lets nobody in here without an invitation. Ask for a link.',
     closedRemoved: 'An operator has removed you from the room.',
     closedRoom: 'An operator has closed the room.',
     closedReplaced: 'You were away too long, and somebody else has taken your seat.',

@@ -65,6 +65,8 @@ export interface Strings {
     full: (room: string) => string;
     takenOver: string;
     refused: (message: string) => string;
+    linkRefused: string;
+    loginRefused: string;
     closedRemoved: string;
     closedRoom: string;
     closedReplaced: string;
