@@ -1,10 +1,11 @@
 //! What the program is told: flags and environment, read and judged before anything connects.
 
+use agent::Config;
+use agent::ice::{Ice, IceUrl, Secret, Turn};
 use agent::service::{BrokerUrl, Login, Options};
-use agent::{Config, ice};
 use anyhow::Context;
-use clap::Parser;
-use std::path::PathBuf;
+use clap::{Args, Parser};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
@@ -28,9 +29,8 @@ struct Flags {
     #[arg(long, value_name = "TIME", env = "DUET_AGENT_GRACE", default_value = "10s", value_parser = grace)]
     grace: Duration,
 
-    /// A STUN server that peers shall use, as stun:stun.example.org:3478; may be given several times
-    #[arg(long = "ice-server", value_name = "ADDRESS", value_parser = ice::server)]
-    ice_servers: Vec<protocol::IceServer>,
+    #[command(flatten)]
+    ice: IceFlags,
 
     /// The agent's user at the broker
     #[arg(long, value_name = "NAME", env = "DUET_AGENT_USERNAME")]
@@ -52,6 +52,63 @@ struct Flags {
     /// What to log on stderr: error, warn, info, debug or trace, or a filter as agent=debug,rumqttc=warn
     #[arg(long, value_name = "FILTER", env = "DUET_LOG", default_value = "info", value_parser = log_filter)]
     log: String,
+}
+
+/// What peers are given for their RTCPeerConnection.
+#[derive(Debug, Args)]
+struct IceFlags {
+    /// STUN servers that peers shall use, as stun:stun.example.org:3478, with commas between them
+    #[arg(long, value_name = "URLS", env = "DUET_AGENT_STUN", value_delimiter = ',', value_parser = IceUrl::stun)]
+    stun: Vec<IceUrl>,
+
+    /// A relay that peers may use, under all its addresses, as turn:turn.example.org:3478, with commas
+    /// between them; it wants --turn-secret-file, or --turn-username and --turn-credential-file
+    #[arg(long, value_name = "URLS", env = "DUET_AGENT_TURN", value_delimiter = ',', value_parser = IceUrl::turn)]
+    turn: Vec<IceUrl>,
+
+    /// A file that holds the secret shared with the relay (coturn: static-auth-secret) and nothing else:
+    /// each peer gets credentials of its own, which are renewed while it is in a room
+    #[arg(long, value_name = "FILE", env = "DUET_AGENT_TURN_SECRET_FILE", requires = "turn")]
+    #[arg(conflicts_with_all = ["turn_username", "turn_credential_file"])]
+    turn_secret_file: Option<PathBuf>,
+
+    /// How long credentials live that are made with the shared secret, from 5s to 30days
+    #[arg(long, value_name = "TIME", env = "DUET_AGENT_TURN_TTL", default_value = "1h", value_parser = time)]
+    turn_ttl: Duration,
+
+    /// The relay's user, where all peers have the same
+    #[arg(long, value_name = "NAME", env = "DUET_AGENT_TURN_USERNAME")]
+    #[arg(requires_all = ["turn", "turn_credential_file"])]
+    turn_username: Option<String>,
+
+    /// A file that holds that user's password, and nothing else
+    #[arg(long, value_name = "FILE", env = "DUET_AGENT_TURN_CREDENTIAL_FILE", requires = "turn_username")]
+    turn_credential_file: Option<PathBuf>,
+}
+
+impl IceFlags {
+    fn ice(self) -> anyhow::Result<Ice> {
+        let relay = match (self.turn_secret_file, self.turn_username, self.turn_credential_file) {
+            _ if self.turn.is_empty() => None,
+            (Some(file), ..) => {
+                let secret = secret("--turn-secret-file", &file)?;
+                Some(Turn::shared(self.turn, secret, self.turn_ttl).context("--turn-ttl")?)
+            }
+            (None, Some(username), Some(file)) => {
+                let credential = secret("--turn-credential-file", &file)?;
+                Some(Turn::fixed(self.turn, username, credential).context("--turn-username")?)
+            }
+            _ => anyhow::bail!(
+                "--turn: a relay wants credentials; say --turn-secret-file, or --turn-username and --turn-credential-file"
+            ),
+        };
+        Ok(Ice::new(self.stun, relay.into_iter().collect()))
+    }
+}
+
+fn secret(flag: &str, file: &Path) -> anyhow::Result<Secret> {
+    let place = || format!("{flag} {}", file.display());
+    Secret::from_line(&std::fs::read_to_string(file).with_context(place)?).with_context(place)
 }
 
 /// What the flags mean.
@@ -78,7 +135,7 @@ impl Flags {
             None => password.unwrap_or_default(),
         };
         let login = self.username.map(|username| Login { username, password });
-        let rooms = Config { grace: self.grace, ice_servers: self.ice_servers };
+        let rooms = Config { grace: self.grace, ice: self.ice.ice()? };
         Ok(Settings {
             service: Options { broker: self.broker, client_id: self.client_id, login, ca_file: self.ca_file, rooms },
             log: EnvFilter::try_new(&self.log).context("--log")?,
@@ -86,8 +143,12 @@ impl Flags {
     }
 }
 
+fn time(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|e| format!("{e}; right is a time like 10s or 1m 30s"))
+}
+
 fn grace(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|e| format!("{e}; right is a time like 10s or 1m 30s"))?;
+    let time = time(text)?;
     if time > MAX_GRACE {
         return Err("at most 24h are allowed".into());
     }
@@ -133,8 +194,12 @@ mod tests {
             (["--broker", "localhost"], "mqtt://127.0.0.1:1883"),
             (["--grace", "soon"], "a time like 10s"),
             (["--grace", "25h"], "at most 24h"),
-            (["--ice-server", "stun.example.org"], "must begin with stun:"),
-            (["--ice-server", "turn:turn.example.org"], "username and a credential"),
+            (["--stun", "stun:a.example,stun.example.org"], "must begin with stun:"),
+            (["--stun", "turn:turn.example.org"], "belongs to turn"),
+            (["--turn", "stun:stun.example.org"], "belongs to stun"),
+            (["--turn-ttl", "soon"], "a time like 10s"),
+            (["--turn-secret-file", "x"], "--turn <URLS>"),
+            (["--turn-credential-file", "x"], "--turn-username"),
             (["--client-id", ""], "must not be empty"),
             (["--log", "agent=loud"], "right is info"),
             (["--password-file", "x"], "--username"),
@@ -160,5 +225,42 @@ mod tests {
         assert_eq!(from_environment.service.login.unwrap().password, "s3cret");
         let missing = parse(&["--username", "agent", "--password-file", "/no/such/file"]).unwrap();
         assert!(format!("{:#}", missing.settings(None).err().unwrap()).contains("--password-file /no/such/file"));
+    }
+
+    #[test]
+    fn peers_are_given_the_servers_that_the_flags_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, "s3cret\n").unwrap();
+        let file = path.to_str().unwrap();
+        let ice = |args: &[&str]| parse(args).unwrap().settings(None).map(|settings| settings.service.rooms.ice);
+        let relay = || vec![IceUrl::turn("turn:c.example").unwrap(), IceUrl::turn("turns:c.example").unwrap()];
+        let secret = || Secret::from_line("s3cret").unwrap();
+
+        let stun = ["stun:a.example", "stun:b.example"].map(|url| IceUrl::stun(url).unwrap());
+        let made = Ice::new(stun.into(), vec![Turn::shared(relay(), secret(), Duration::from_secs(60)).unwrap()]);
+        let (stun, turn) = ("--stun=stun:a.example,stun:b.example", "--turn=turn:c.example,turns:c.example");
+        assert_eq!(ice(&[stun, turn, "--turn-secret-file", file, "--turn-ttl", "1m"]).unwrap(), made);
+
+        let made = Ice::new(Vec::new(), vec![Turn::fixed(relay(), "duet".into(), secret()).unwrap()]);
+        assert_eq!(ice(&[turn, "--turn-username", "duet", "--turn-credential-file", file]).unwrap(), made);
+
+        std::fs::write(folder.path().join("empty"), "\n").unwrap();
+        let empty = folder.path().join("empty");
+        for (args, right) in [
+            (&[turn][..], "a relay wants credentials"),
+            (&[turn, "--turn-secret-file", "/no/such/file"], "--turn-secret-file /no/such/file"),
+            (&[turn, "--turn-secret-file", empty.to_str().unwrap()], "it is empty"),
+            (&[turn, "--turn-secret-file", file, "--turn-ttl", "1s"], "--turn-ttl: credentials live from 5s"),
+        ] {
+            let text = format!("{:#}", ice(args).unwrap_err());
+            assert!(text.contains(right), "{text}");
+        }
+        for args in [
+            [turn, "--turn-username", "duet", "--turn-ttl", "1m"],
+            [turn, "--turn-secret-file", file, "--turn-username", "duet"],
+        ] {
+            assert!(parse(&args).is_err(), "{args:?}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+use agent::ice::{Ice, IceUrl, Secret, Turn};
 use agent::room::invariant::{Step, broken};
 use agent::rooms::Verdict;
 use agent::{Config, Effect, Event, Input, Output, Room, Rooms, Rules};
@@ -12,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const GRACE: Duration = Duration::from_secs(10);
+/// Credentials are renewed after three quarters of it: within the pauses that there are.
+const TTL: Duration = Duration::from_secs(16);
+const RENEWAL: Duration = Duration::from_secs(12);
 const START: u64 = 1_790_000_000_000;
 const PEERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 const ROOMS: [&str; 2] = ["lobby", "현관"];
@@ -33,6 +37,15 @@ fn pause() -> impl Strategy<Value = i64> {
 
 fn later(now: Timestamp, pause: i64) -> Timestamp {
     Timestamp::from_millis(now.as_millis().saturating_add_signed(pause))
+}
+
+/// With a relay whose credentials end, or without.
+fn ice() -> impl Strategy<Value = Ice> {
+    let relay = || {
+        let urls = vec![IceUrl::turn("turn:turn.example.org").unwrap()];
+        Turn::shared(urls, Secret::from_line("s3cret").unwrap(), TTL).unwrap()
+    };
+    any::<bool>().prop_map(move |relays| Ice::new(Vec::new(), relays.then(relay).into_iter().collect()))
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -183,7 +196,8 @@ impl Ledger {
                             self.inside.remove(&key);
                         }
                         Said::Arrived { .. } | Said::Left { .. } => assert!(self.inside.contains(&key), "{output:?}"),
-                        Said::Error { .. } | Said::IceServers { .. } => {}
+                        Said::IceServers { .. } => assert!(self.inside.contains(&key), "{output:?}"),
+                        Said::Error { .. } => {}
                     }
                     (room, *rev)
                 }
@@ -208,15 +222,15 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn one_room_keeps_every_invariant(events in prop::collection::vec((pause(), event()), 1..60)) {
+    fn one_room_keeps_every_invariant(ice in ice(), events in prop::collection::vec((pause(), event()), 1..60)) {
         let name = RoomId::new("lobby").unwrap();
         let (mut room, mut now, mut floor) = (None::<Room>, Timestamp::from_millis(START), 0);
         for (pause, event) in events {
             now = later(now, pause);
-            let rules = Rules { room: &name, grace: GRACE, rev_floor: floor, ice_servers: &[] };
+            let rules = Rules { room: &name, grace: GRACE, rev_floor: floor, ice: &ice };
             let (before, mut effects) = (room.clone(), Vec::new());
             agent::room::step(&mut room, event.clone(), now, &rules, &mut effects);
-            let step = Step { before: before.as_ref(), event: &event, after: room.as_ref(), effects: &effects, now };
+            let step = Step { before: before.as_ref(), event: &event, after: room.as_ref(), effects: &effects, now, rules: &rules };
             prop_assert_eq!(broken(&step), None, "{:?}", step);
             let said = effects.iter().filter_map(|effect| match effect {
                 Effect::Tell { message, .. } => Some(message.rev),
@@ -231,8 +245,9 @@ proptest! {
     }
 
     #[test]
-    fn all_rooms_are_as_the_model_says(ops in prop::collection::vec((0..15_000_i64, op()), 1..80)) {
-        let mut rooms = Rooms::new(Config { grace: GRACE, ..Config::default() });
+    fn all_rooms_are_as_the_model_says(ice in ice(), ops in prop::collection::vec((0..15_000_i64, op()), 1..80)) {
+        let renewal = ice.renewal();
+        let mut rooms = Rooms::new(Config { grace: GRACE, ice });
         let (mut model, mut ledger, mut now) = (Model::default(), Ledger::default(), Timestamp::from_millis(START));
         for (pause, op) in ops {
             now = later(now, pause);
@@ -249,9 +264,10 @@ proptest! {
             let states: Vec<RoomState> = rooms.states().collect();
             prop_assert!(model.is_like(&states), "after {:?}: {:?} is not {:?}", op, states, model);
             prop_assert_eq!(rooms.len(), states.len());
-            let away = states.iter().flat_map(|state| &state.peers).any(|peer| peer.away);
-            prop_assert_eq!(rooms.next_deadline().is_some(), away);
-            prop_assert!(rooms.next_deadline().is_none_or(|deadline| now < deadline && deadline <= now.plus(GRACE)));
+            let mut peers = states.iter().flat_map(|state| &state.peers);
+            prop_assert_eq!(rooms.next_deadline().is_some(), peers.any(|peer| peer.away || renewal.is_some()));
+            let latest = now.plus(renewal.map_or(GRACE, |renewal| renewal.max(GRACE)));
+            prop_assert!(rooms.next_deadline().is_none_or(|deadline| now < deadline && deadline <= latest));
             for state in &states {
                 let inside = |name: &str| state.peers.iter().find(|peer| peer.id == *name);
                 for (from, to) in PEERS.iter().flat_map(|from| PEERS.map(|to| (*from, to))) {
@@ -270,15 +286,15 @@ proptest! {
     }
 
     #[test]
-    fn a_clock_set_back_breaks_nothing(ops in prop::collection::vec((pause(), op()), 1..80)) {
-        let mut rooms = Rooms::new(Config { grace: GRACE, ..Config::default() });
+    fn a_clock_set_back_breaks_nothing(ice in ice(), ops in prop::collection::vec((pause(), op()), 1..80)) {
+        let mut rooms = Rooms::new(Config { grace: GRACE, ice });
         let (mut ledger, mut now) = (Ledger::default(), Timestamp::from_millis(START));
         for (pause, op) in ops {
             now = later(now, pause);
             ledger.hear(&apply(&mut rooms, &Op::Tick, now));
             ledger.hear(&apply(&mut rooms, &op, now));
-            // No seat is kept longer than twice the grace time from the new time on.
-            prop_assert!(rooms.next_deadline().is_none_or(|deadline| deadline <= now.plus(2 * GRACE)));
+            // Nothing is kept longer than twice its time from the new time on.
+            prop_assert!(rooms.next_deadline().is_none_or(|deadline| deadline <= now.plus(2 * RENEWAL)));
         }
     }
 

@@ -7,6 +7,7 @@
 use crate::ids::PeerId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::fmt;
 
 /// Why a message to the agent cannot be followed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -206,7 +207,9 @@ fn cut(mut text: String, max: usize) -> String {
 }
 
 /// One entry of `RTCConfiguration.iceServers` (W3C WebRTC, RTCIceServer).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// `Debug` does not show the credential.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IceServer {
     /// `stun:`, `turn:` or `turns:` addresses.
     pub urls: Vec<String>,
@@ -216,6 +219,17 @@ pub struct IceServer {
     /// Its password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
+}
+
+impl fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let credential = self.credential.as_ref().map(|_| "…");
+        f.debug_struct("IceServer")
+            .field("urls", &self.urls)
+            .field("username", &self.username)
+            .field("credential", &credential)
+            .finish()
+    }
 }
 
 /// The other peer, as one is shown it.

@@ -1,7 +1,7 @@
 //! What always holds, each under its name. The same functions serve the assertions of debug
 //! builds, the random tests and the scenarios.
 
-use super::{Effect, Event, Room};
+use super::{Effect, Event, Room, Rules, Seat};
 use protocol::{AgentMessage, PeerId, Reason, Role, Said, Timestamp, What};
 
 /// One call of [`super::step`], looked at from outside.
@@ -17,6 +17,8 @@ pub struct Step<'a> {
     pub effects: &'a [Effect],
     /// When.
     pub now: Timestamp,
+    /// What held.
+    pub rules: &'a Rules<'a>,
 }
 
 /// An invariant: its name, and whether it holds for a step.
@@ -36,6 +38,8 @@ pub const ALL: &[Invariant] = &[
     ("a member loses its seat by a cause of its own", seats_are_kept),
     ("a member that stays is told who left", departures_are_told),
     ("what changes is announced", changes_are_announced),
+    ("credentials are renewed when they are due, and only then", renewed_when_due),
+    ("nobody is given another's credentials", credentials_are_ones_own),
 ];
 
 /// The name of the first invariant that `step` breaks.
@@ -52,7 +56,7 @@ fn is_inside(room: Option<&Room>, peer: &PeerId) -> bool {
 }
 
 fn is_away(room: Option<&Room>, peer: &PeerId) -> bool {
-    room.and_then(|room| room.seat(peer.as_str())).is_some_and(super::Seat::is_away)
+    room.and_then(|room| room.seat(peer.as_str())).is_some_and(Seat::is_away)
 }
 
 fn told<'a>(step: &Step<'a>) -> impl Iterator<Item = (&'a PeerId, &'a AgentMessage)> {
@@ -204,4 +208,35 @@ pub fn changes_are_announced(step: &Step<'_>) -> bool {
     };
     let announced = step.effects.contains(&Effect::Changed);
     announced == (step.before.map(shown) != step.after.map(shown))
+}
+
+/// By a tick, to each present member whose time has come; and no tick leaves one waiting.
+pub fn renewed_when_due(step: &Step<'_>) -> bool {
+    let renewal = step.rules.ice.renewal();
+    let due = |room: Option<&Room>| -> Vec<PeerId> {
+        let seats = room.into_iter().flat_map(Room::seats).map(|(_, seat)| seat);
+        let is_due = |seat: &&Seat| {
+            let ends = seat.served().zip(renewal).map(|(served, renewal)| served.plus(renewal));
+            ends.is_some_and(|ends| ends <= step.now)
+        };
+        seats.filter(is_due).map(|seat| seat.peer().clone()).collect()
+    };
+    let renewed: Vec<PeerId> = told(step)
+        .filter(|(_, message)| matches!(message.said, Said::IceServers { .. }))
+        .map(|(to, _)| to.clone())
+        .collect();
+    match step.event {
+        Event::Tick => renewed == due(step.before) && due(step.after).is_empty(),
+        _ => renewed.is_empty(),
+    }
+}
+
+/// Whatever is given now is what the receiver is to have now.
+pub fn credentials_are_ones_own(step: &Step<'_>) -> bool {
+    told(step).all(|(to, message)| match &message.said {
+        Said::Created { ice_servers, .. } | Said::Joined { ice_servers, .. } | Said::IceServers { ice_servers } => {
+            *ice_servers == step.rules.ice.servers(to, step.now)
+        }
+        _ => true,
+    })
 }

@@ -9,7 +9,8 @@ mod step;
 
 pub use step::{Effect, Event, step};
 
-use protocol::{Connection, IceServer, Info, Other, PeerId, PeerState, Role, RoomId, RoomState, Timestamp};
+use crate::ice::Ice;
+use protocol::{Connection, Info, Other, PeerId, PeerState, Role, RoomId, RoomState, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ pub struct Rules<'a> {
     /// Least `rev` of a room that does not exist yet: one more than any room of that name had.
     pub rev_floor: u64,
     /// What peers are given for their `RTCPeerConnection`.
-    pub ice_servers: &'a [IceServer],
+    pub ice: &'a Ice,
 }
 
 /// One room, at least one peer in it.
@@ -41,15 +42,25 @@ pub struct Room {
 pub struct Seat {
     peer: PeerId,
     since: Timestamp,
-    away_since: Option<Timestamp>,
+    presence: Presence,
     connection: Option<Connection>,
     /// Boxed, since most peers say nothing of themselves and there is one for every peer.
     info: Option<Box<Info>>,
 }
 
+/// Whether a member has a connection. In one value, since nobody who is away is given anything.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+enum Presence {
+    /// It has; and it was given ICE servers then.
+    Here { served: Timestamp },
+    /// It is lost since then.
+    Away { since: Timestamp },
+}
+
 impl Seat {
     fn new(peer: PeerId, info: Option<Info>, now: Timestamp) -> Self {
-        Self { peer, since: now, away_since: None, connection: None, info: info.map(Box::new) }
+        let presence = Presence::Here { served: now };
+        Self { peer, since: now, presence, connection: None, info: info.map(Box::new) }
     }
 
     /// Whose it is.
@@ -64,12 +75,23 @@ impl Seat {
 
     /// Since when the peer's connection is lost, if it is.
     pub fn away_since(&self) -> Option<Timestamp> {
-        self.away_since
+        match self.presence {
+            Presence::Away { since } => Some(since),
+            Presence::Here { .. } => None,
+        }
+    }
+
+    /// When the peer was given ICE servers last; `None` while it is away, and needs none.
+    pub fn served(&self) -> Option<Timestamp> {
+        match self.presence {
+            Presence::Here { served } => Some(served),
+            Presence::Away { .. } => None,
+        }
     }
 
     /// Whether the peer's connection is lost and the grace time runs.
     pub fn is_away(&self) -> bool {
-        self.away_since.is_some()
+        matches!(self.presence, Presence::Away { .. })
     }
 
     /// How the peer's call is doing, as it said last.
@@ -129,12 +151,17 @@ impl Room {
 
     /// Who has been away longest; among equals the one who was there first.
     fn longest_away(&self) -> Option<&Seat> {
-        self.seats().map(|(_, seat)| seat).filter(|seat| seat.is_away()).min_by_key(|seat| seat.away_since)
+        self.seats().map(|(_, seat)| seat).filter(|seat| seat.is_away()).min_by_key(|seat| seat.away_since())
     }
 
-    /// When the next grace time runs out, if one runs.
-    pub fn deadline(&self, grace: Duration) -> Option<Timestamp> {
-        self.longest_away()?.away_since.map(|since| since.plus(grace))
+    /// When [`Event::Tick`] is due next: a grace time runs out, or a member's ICE servers are to be
+    /// renewed, which is `renewal` after it was given them ([`Ice::renewal`]).
+    pub fn deadline(&self, grace: Duration, renewal: Option<Duration>) -> Option<Timestamp> {
+        let due = |seat: &Seat| match seat.presence {
+            Presence::Away { since } => Some(since.plus(grace)),
+            Presence::Here { served } => renewal.map(|renewal| served.plus(renewal)),
+        };
+        self.seats().filter_map(|(_, seat)| due(seat)).min()
     }
 
     /// When the first peer came.
@@ -180,7 +207,7 @@ mod tests {
         assert!(size_of::<Room>() <= 144, "{} bytes", size_of::<Room>());
         let now = Timestamp::from_millis(7);
         let mut room = Room::new(Seat::new(PeerId::new("alice").unwrap(), None, now), now);
-        room.joined = Some(Seat { away_since: Some(now), ..Seat::new(PeerId::new("bob").unwrap(), None, now) });
+        room.joined = Some(Seat { presence: Presence::Away { since: now }, ..Seat::new(PeerId::new("bob").unwrap(), None, now) });
         let json = serde_json::to_string(&room).unwrap();
         assert_eq!(serde_json::from_str::<Room>(&json).unwrap(), room);
     }

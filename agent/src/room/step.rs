@@ -4,12 +4,13 @@
 //! who has not heard of the newcomer. A member that is away has no connection and is told
 //! nothing; when it comes back its answer shows the room as it is then.
 
-use super::{Room, Rules, Seat};
+use super::{Presence, Room, Rules, Seat};
 use protocol::{
     AgentMessage, ClosedReason, Connection, ErrorCode, Info, MessageError, PeerId, Reason, RoomEvent, Said, Timestamp,
     VERSION, What,
 };
 use serde::Serialize;
+use smallvec::SmallVec;
 use std::fmt;
 
 /// What happens to a room.
@@ -102,7 +103,8 @@ pub enum Effect {
 ///
 /// `None` is a room that does not exist. Revisions grow by one with every message and every
 /// event, from [`Rules::rev_floor`] or the time in milliseconds for a new room, whichever is
-/// greater. Time may go back: no grace time then lasts longer than from the new time on.
+/// greater. Time may go back: no grace time, and no life of credentials, then lasts longer than from
+/// the new time on.
 pub fn step(room: &mut Option<Room>, event: Event, now: Timestamp, rules: &Rules<'_>, effects: &mut Vec<Effect>) {
     #[cfg(debug_assertions)]
     let (before, happened, start) = (room.clone(), event.clone(), effects.len());
@@ -120,7 +122,7 @@ pub fn step(room: &mut Option<Room>, event: Event, now: Timestamp, rules: &Rules
     {
         let effects = &effects[start..];
         let step =
-            super::invariant::Step { before: before.as_ref(), event: &happened, after: room.as_ref(), effects, now };
+            super::invariant::Step { before: before.as_ref(), event: &happened, after: room.as_ref(), effects, now, rules };
         assert_eq!(super::invariant::broken(&step), None, "{step:?}");
     }
 }
@@ -137,10 +139,11 @@ struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Nobody is away since a time that has not come yet.
+    /// Nobody is away since a time that has not come yet, or was given anything then.
     fn forgive_the_clock(&mut self) {
         for seat in self.room.iter_mut().flat_map(Room::seats_mut) {
-            seat.away_since = seat.away_since.map(|since| since.min(self.now));
+            let (Presence::Here { served: since } | Presence::Away { since }) = &mut seat.presence;
+            *since = (*since).min(self.now);
         }
     }
 
@@ -229,7 +232,8 @@ impl Turn<'_> {
 
     fn join_again(&mut self, peer: &PeerId, info: Option<Info>) {
         let Some(seat) = self.room.as_mut().and_then(|room| room.seat_mut(peer.as_str())) else { return };
-        let resumed = seat.away_since.take().is_some();
+        let resumed = seat.is_away();
+        seat.presence = Presence::Here { served: self.now };
         let news = info.is_some() && info.as_ref() != seat.info();
         if news {
             seat.info = info.map(Box::new);
@@ -248,7 +252,7 @@ impl Turn<'_> {
         let other = room.beside(peer.as_str()).map(Seat::shown);
         let is_second = room.joined.as_ref().is_some_and(|seat| seat.peer == *peer);
         let (v, you) = (VERSION, peer.clone());
-        let (room, ice_servers) = (self.rules.room.to_string(), self.rules.ice_servers.to_vec());
+        let (room, ice_servers) = (self.rules.room.to_string(), self.rules.ice.servers(peer, self.now));
         let said = match other {
             Some(peer) if is_second => Said::Joined { v, room, you, peer, ice_servers, resumed },
             peer => Said::Created { v, room, you, peer, ice_servers, resumed },
@@ -270,7 +274,7 @@ impl Turn<'_> {
         if seat.is_away() {
             return;
         }
-        seat.away_since = Some(self.now);
+        seat.presence = Presence::Away { since: self.now };
         self.changed = true;
         self.happened(What::Away { peer: peer.clone() });
     }
@@ -350,10 +354,28 @@ impl Turn<'_> {
 
     fn tick(&mut self) {
         while let Some(seat) = self.room.as_ref().and_then(Room::longest_away)
-            && seat.away_since.is_some_and(|since| since.plus(self.rules.grace) <= self.now)
+            && seat.away_since().is_some_and(|since| since.plus(self.rules.grace) <= self.now)
         {
             let peer = seat.peer.clone();
             self.vacate(&peer, Reason::Lost);
+        }
+        self.renew();
+    }
+
+    /// Members whose credentials have lived long enough get new ones. Operators hear nothing of
+    /// it: the room is as before.
+    fn renew(&mut self) {
+        let (now, Some(renewal)) = (self.now, self.rules.ice.renewal()) else { return };
+        let mut due = SmallVec::<[PeerId; 2]>::new();
+        for seat in self.room.iter_mut().flat_map(Room::seats_mut) {
+            if seat.served().is_some_and(|served| served.plus(renewal) <= now) {
+                seat.presence = Presence::Here { served: now };
+                due.push(seat.peer.clone());
+            }
+        }
+        for peer in due {
+            let ice_servers = self.rules.ice.servers(&peer, now);
+            self.tell(&peer, Said::IceServers { ice_servers });
         }
     }
 }

@@ -1,5 +1,5 @@
-//! All rooms: finds the room that something is about, keeps who is in which and when the next
-//! grace time runs out, and forgets everything of a room that is gone.
+//! All rooms: finds the room that something is about, keeps who is in which and when time next
+//! changes something there, and forgets everything of a room that is gone.
 //!
 //! Pure like [`crate::room`]: the caller brings bytes, time and the news of ended connections,
 //! and carries out what [`Rooms::handle`] gives it, in that order.
@@ -8,9 +8,10 @@ mod membership;
 
 pub use membership::{Outside, Verdict};
 
+use crate::ice::Ice;
 use crate::room::{Effect, Event, Room, Rules, step};
 use protocol::{
-    AgentMessage, Control, ErrorCode, IceServer, PeerId, PeerMessage, RoomEvent, RoomId, RoomState, Said, Timestamp,
+    AgentMessage, Control, ErrorCode, PeerId, PeerMessage, RoomEvent, RoomId, RoomState, Said, Timestamp,
 };
 use smallvec::SmallVec;
 use std::collections::{BTreeSet, HashMap};
@@ -23,13 +24,13 @@ pub struct Config {
     /// How long the seat of a lost peer is kept.
     pub grace: Duration,
     /// What peers are given for their `RTCPeerConnection`.
-    pub ice_servers: Vec<IceServer>,
+    pub ice: Ice,
 }
 
 impl Default for Config {
     /// Ten seconds of grace and no ICE servers.
     fn default() -> Self {
-        Self { grace: Duration::from_secs(10), ice_servers: Vec::new() }
+        Self { grace: Duration::from_secs(10), ice: Ice::default() }
     }
 }
 
@@ -123,7 +124,7 @@ pub struct Rooms {
     rooms: HashMap<RoomId, Box<Entry>>,
     /// In which rooms a peer is; most are in one.
     seats: HashMap<PeerId, SmallVec<[RoomId; 1]>>,
-    /// When which room's next grace time runs out.
+    /// When which room is due: its next grace time runs out, or credentials are to be renewed.
     deadlines: BTreeSet<(Timestamp, RoomId)>,
     /// Greater than every `rev` that a room had which is gone, and that was told to a peer about
     /// a room which never was.
@@ -236,10 +237,11 @@ impl Rooms {
         AgentMessage { said: Said::Error { code, message: message.into() }, rev }
     }
 
-    /// A clock that was set back far would keep lost peers' seats as long: their grace times
-    /// then begin anew. The slack lets callers on several threads be out of step.
+    /// A clock that was set back far would keep lost peers' seats, and credentials, as long: their
+    /// times then begin anew. The slack lets callers on several threads be out of step.
     fn watch_the_clock(&mut self, now: Timestamp, out: &mut Vec<Output>) {
-        if self.latest.since(now) > self.config.grace.max(Duration::from_secs(1)) {
+        let shortest = self.config.ice.renewal().map_or(self.config.grace, |renewal| renewal.min(self.config.grace));
+        if self.latest.since(now) > shortest.max(Duration::from_secs(1)) {
             let waiting: Vec<RoomId> = self.deadlines.iter().map(|(_, room)| room.clone()).collect();
             for room in waiting {
                 self.step(room.as_str(), Event::Tick, now, out);
@@ -258,16 +260,16 @@ impl Rooms {
                 Err(_) => return,
             },
         };
-        let grace = self.config.grace;
-        let rules = Rules { room: &name, grace, rev_floor: self.rev_floor, ice_servers: &self.config.ice_servers };
+        let Config { grace, ice } = &self.config;
+        let rules = Rules { room: &name, grace: *grace, rev_floor: self.rev_floor, ice };
         let mut fresh = None;
         let state = match self.rooms.get_mut(room) {
             Some(entry) => &mut entry.room,
             None => &mut fresh,
         };
-        let before = Standing::of(state.as_ref(), grace);
+        let before = Standing::of(state.as_ref(), &rules);
         step(state, event, now, &rules, &mut self.effects);
-        let after = Standing::of(state.as_ref(), grace);
+        let after = Standing::of(state.as_ref(), &rules);
 
         let existed = !before.members.is_empty();
         let exists = state.is_some();
@@ -319,10 +321,10 @@ struct Standing {
 }
 
 impl Standing {
-    fn of(room: Option<&Room>, grace: Duration) -> Self {
+    fn of(room: Option<&Room>, rules: &Rules<'_>) -> Self {
         Self {
             members: room.into_iter().flat_map(Room::seats).map(|(_, seat)| seat.peer().clone()).collect(),
-            deadline: room.and_then(|room| room.deadline(grace)),
+            deadline: room.and_then(|room| room.deadline(rules.grace, rules.ice.renewal())),
         }
     }
 }

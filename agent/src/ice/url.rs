@@ -1,13 +1,12 @@
-//! ICE servers as the configuration names them: STUN addresses (RFC 7064) and the grammar of
-//! TURN addresses (RFC 7065), checked before a browser has to.
+//! Addresses of ICE servers: the grammar of STUN (RFC 7064) and TURN (RFC 7065), checked before a
+//! browser has to.
 
-use protocol::IceServer;
 use std::fmt;
 use url::Host;
 
 /// Why an address names no ICE server that peers could use; each message says what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IceError {
+pub enum UrlError {
     /// None of the four schemes.
     #[error(
         "{0:?} is no ICE server: it must begin with stun:, stuns:, turn: or turns:, as in stun:stun.example.org:3478"
@@ -35,11 +34,13 @@ pub enum IceError {
     /// Something after `?` that the scheme does not have.
     #[error("{0:?} has an unknown query: only turn: and turns: have one, and it is ?transport=udp or ?transport=tcp")]
     Query(String),
-    /// A relay without a user: `RTCPeerConnection` refuses to be made with one.
-    #[error(
-        "{0:?} is a relay, which wants a username and a credential that an address does not carry; only stun: and stuns: do without"
-    )]
-    Credentials(String),
+    /// A relay where a server is named that needs no credentials: `RTCPeerConnection` refuses to
+    /// be made with one that has none.
+    #[error("{0:?} is a relay, which wants credentials: it belongs to turn; stun takes stun: and stuns:")]
+    Relay(String),
+    /// A STUN server where a relay is named.
+    #[error("{0:?} is no relay: it belongs to stun; turn takes turn: and turns:")]
+    NoRelay(String),
 }
 
 /// What kind of server, and how it is reached.
@@ -69,24 +70,24 @@ impl IceUrl {
     ///
     /// # Errors
     /// Which part is wrong.
-    pub fn parse(url: &str) -> Result<Self, IceError> {
-        let (scheme, rest) = url.split_once(':').ok_or_else(|| IceError::Scheme(url.into()))?;
+    pub fn parse(url: &str) -> Result<Self, UrlError> {
+        let (scheme, rest) = url.split_once(':').ok_or_else(|| UrlError::Scheme(url.into()))?;
         // RFC 3986 §3.1: schemes are case-insensitive.
         let scheme = match scheme.to_ascii_lowercase().as_str() {
             "stun" => Scheme::Stun,
             "stuns" => Scheme::Stuns,
             "turn" => Scheme::Turn,
             "turns" => Scheme::Turns,
-            _ => return Err(IceError::Scheme(url.into())),
+            _ => return Err(UrlError::Scheme(url.into())),
         };
         if rest.starts_with("//") {
-            return Err(IceError::Slashes(url.into()));
+            return Err(UrlError::Slashes(url.into()));
         }
         let (address, tcp) = match rest.split_once('?') {
             None => (rest, None),
             Some((address, "transport=udp")) if scheme.is_relay() => (address, Some(false)),
             Some((address, "transport=tcp")) if scheme.is_relay() => (address, Some(true)),
-            Some(_) => return Err(IceError::Query(url.into())),
+            Some(_) => return Err(UrlError::Query(url.into())),
         };
         let (host, port) = match address.rsplit_once(':') {
             // A colon within the brackets of an IPv6 address begins no port.
@@ -96,10 +97,28 @@ impl IceUrl {
         let port = match port.map(|port| (port, port.parse::<u16>())) {
             None => None,
             Some((digits, Ok(port))) if port > 0 && digits.bytes().all(|b| b.is_ascii_digit()) => Some(port),
-            Some((port, _)) => return Err(IceError::Port { url: url.into(), port: port.into() }),
+            Some((port, _)) => return Err(UrlError::Port { url: url.into(), port: port.into() }),
         };
-        let host = Host::parse(host).map_err(|_| IceError::Host { url: url.into(), host: host.into() })?;
+        let host = Host::parse(host).map_err(|_| UrlError::Host { url: url.into(), host: host.into() })?;
         Ok(Self { scheme, host, port, tcp })
+    }
+
+    /// Reads the address of a STUN server, `stun:` or `stuns:`.
+    ///
+    /// # Errors
+    /// Which part is wrong; or it is a relay's.
+    pub fn stun(url: &str) -> Result<Self, UrlError> {
+        let parsed = Self::parse(url)?;
+        if parsed.scheme.is_relay() { Err(UrlError::Relay(url.into())) } else { Ok(parsed) }
+    }
+
+    /// Reads the address of a relay, `turn:` or `turns:`.
+    ///
+    /// # Errors
+    /// Which part is wrong; or it is no relay's.
+    pub fn turn(url: &str) -> Result<Self, UrlError> {
+        let parsed = Self::parse(url)?;
+        if parsed.scheme.is_relay() { Ok(parsed) } else { Err(UrlError::NoRelay(url.into())) }
     }
 
     /// What kind of server.
@@ -135,18 +154,6 @@ impl fmt::Display for IceUrl {
     }
 }
 
-/// The entry of `ice_servers` for a server that an address alone describes.
-///
-/// # Errors
-/// What is wrong with the address; a relay's always lacks its credentials.
-pub fn server(url: &str) -> Result<IceServer, IceError> {
-    let parsed = IceUrl::parse(url)?;
-    if parsed.scheme.is_relay() {
-        return Err(IceError::Credentials(url.into()));
-    }
-    Ok(IceServer { urls: vec![parsed.to_string()], username: None, credential: None })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,7 +182,7 @@ mod tests {
 
     #[test]
     fn errors_say_what_would_be_right() {
-        let error = |url: &str| server(url).unwrap_err().to_string();
+        let error = |url: &str| IceUrl::parse(url).unwrap_err().to_string();
         assert!(error("stun.example.org").contains("must begin with stun:"));
         assert!(error("http://example.org").contains("must begin with stun:"));
         assert!(error("stun://example.org").ends_with("right is stun:example.org"));
@@ -188,13 +195,10 @@ mod tests {
         }
         assert!(error("stun:example.org?transport=udp").contains("unknown query"));
         assert!(error("turn:example.org?transport=ext").contains("unknown query"));
-        assert!(error("turn:example.org").contains("username and a credential"));
-    }
-
-    #[test]
-    fn a_stun_server_becomes_an_entry_for_the_browser() {
-        let entry = server("stun:stun.example.org:3478").unwrap();
-        assert_eq!(serde_json::json!(entry), serde_json::json!({"urls": ["stun:stun.example.org:3478"]}));
+        let relay = IceUrl::stun("turn:example.org").unwrap_err().to_string();
+        assert!(relay.contains("wants credentials: it belongs to turn"), "{relay}");
+        let none = IceUrl::turn("stuns:example.org").unwrap_err().to_string();
+        assert!(none.contains("no relay: it belongs to stun"), "{none}");
     }
 
     proptest! {
