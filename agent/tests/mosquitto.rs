@@ -41,8 +41,20 @@ struct Peer {
 
 impl Outside {
     fn new(grace: &str) -> Self {
+        Self::with_relay(grace, None)
+    }
+
+    fn with_relay(grace: &str, ttl: Option<Duration>) -> Self {
         let mosquitto = Mosquitto::start();
-        let agent = mosquitto.agent_at_work(&["--grace", grace]);
+        let mut flags = vec!["--grace".to_owned(), grace.to_owned()];
+        if let Some(ttl) = ttl {
+            let secret = mosquitto.keep("turn.secret", scenario::RELAY_SECRET);
+            let ttl = format!("{}s", ttl.as_secs());
+            flags.extend(
+                ["--turn", scenario::RELAY, "--turn-ttl", &ttl, "--turn-secret-file", &secret].map(str::to_owned),
+            );
+        }
+        let agent = mosquitto.agent_at_work(&flags.iter().map(String::as_str).collect::<Vec<_>>());
         let mut operator = Client::connect(mosquitto.port, "operator", None);
         assert!(operator.subscribe("rooms/#"));
         let prober = Client::connect(mosquitto.port, PROBER, None);
@@ -182,7 +194,8 @@ fn the_scenarios_go_as_written_except_where_only_our_own_broker_can_know() {
     let (elsewhere, here): (Vec<_>, Vec<_>) = all.iter().partition(|scenario| !scenario.needs.is_empty());
     let mut failures = Vec::new();
     for scenario in &here {
-        let mut world = Outside::new(if scenario.waits_for_grace() { "400ms" } else { "1h" });
+        let grace = if scenario.waits_for_grace() { "400ms" } else { "1h" };
+        let mut world = Outside::with_relay(grace, scenario.relay_ttl);
         if let Err(failure) = scenario.play(&mut world) {
             failures.push(format!("{failure}\n{}\n{}", world.agent.output(), world.mosquitto.output()));
         }

@@ -8,6 +8,7 @@
 #[allow(dead_code, reason = "each world uses its part")]
 mod scenario;
 
+use agent::ice::{Ice, IceUrl, Secret, Turn};
 use agent::rooms::Verdict;
 use agent::{Config, Input, Output, Rooms};
 use protocol::{ErrorCode, PeerId, Timestamp};
@@ -29,9 +30,13 @@ struct Alone {
 }
 
 impl Alone {
-    fn new() -> Self {
+    fn new(relay_ttl: Option<Duration>) -> Self {
+        let relay = relay_ttl.map(|ttl| {
+            let secret = Secret::from_line(scenario::RELAY_SECRET).unwrap();
+            Turn::shared(vec![IceUrl::turn(scenario::RELAY).unwrap()], secret, ttl).unwrap()
+        });
         Self {
-            rooms: Rooms::new(Config { grace: GRACE, ..Config::default() }),
+            rooms: Rooms::new(Config { grace: GRACE, ice: Ice::new(Vec::new(), relay.into_iter().collect()) }),
             now: Timestamp::from_millis(1_790_000_000_000),
             inboxes: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -164,7 +169,7 @@ fn every_scenario_goes_as_written() {
     let failures: Vec<String> = Scenario::all(&folder)
         .iter()
         .filter_map(|scenario| {
-            let played = std::panic::catch_unwind(|| scenario.play(&mut Alone::new()));
+            let played = std::panic::catch_unwind(|| scenario.play(&mut Alone::new(scenario.relay_ttl)));
             played.unwrap_or_else(|_| Err(format!("{} panics", scenario.name))).err()
         })
         .collect();

@@ -70,7 +70,7 @@ impl Broker {
         let https = bind(config.listen.https)?;
         let admin = bind(config.listen.admin)?;
         let users = Users::new(operator::token(&config.state_dir)?);
-        let rooms = Rooms::new(agent::rooms::Config { grace: config.grace, ice_servers: config.ice_servers.clone() });
+        let rooms = Rooms::new(agent::rooms::Config { grace: config.grace, ice: config.ice.clone() });
         let limits = Limits {
             connect_timeout: config.connect_timeout,
             max_message: config.max_message,

@@ -207,7 +207,8 @@ mod tests {
         assert!(size_of::<Room>() <= 144, "{} bytes", size_of::<Room>());
         let now = Timestamp::from_millis(7);
         let mut room = Room::new(Seat::new(PeerId::new("alice").unwrap(), None, now), now);
-        room.joined = Some(Seat { presence: Presence::Away { since: now }, ..Seat::new(PeerId::new("bob").unwrap(), None, now) });
+        room.joined =
+            Some(Seat { presence: Presence::Away { since: now }, ..Seat::new(PeerId::new("bob").unwrap(), None, now) });
         let json = serde_json::to_string(&room).unwrap();
         assert_eq!(serde_json::from_str::<Room>(&json).unwrap(), room);
     }

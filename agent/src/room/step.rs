@@ -121,8 +121,14 @@ pub fn step(room: &mut Option<Room>, event: Event, now: Timestamp, rules: &Rules
     #[cfg(debug_assertions)]
     {
         let effects = &effects[start..];
-        let step =
-            super::invariant::Step { before: before.as_ref(), event: &happened, after: room.as_ref(), effects, now, rules };
+        let step = super::invariant::Step {
+            before: before.as_ref(),
+            event: &happened,
+            after: room.as_ref(),
+            effects,
+            now,
+            rules,
+        };
         assert_eq!(super::invariant::broken(&step), None, "{step:?}");
     }
 }

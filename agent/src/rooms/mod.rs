@@ -10,9 +10,7 @@ pub use membership::{Outside, Verdict};
 
 use crate::ice::Ice;
 use crate::room::{Effect, Event, Room, Rules, step};
-use protocol::{
-    AgentMessage, Control, ErrorCode, PeerId, PeerMessage, RoomEvent, RoomId, RoomState, Said, Timestamp,
-};
+use protocol::{AgentMessage, Control, ErrorCode, PeerId, PeerMessage, RoomEvent, RoomId, RoomState, Said, Timestamp};
 use smallvec::SmallVec;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -114,6 +114,13 @@ impl Mosquitto {
         mosquitto
     }
 
+    /// A file beside its own; gives the path.
+    pub(crate) fn keep(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
     /// All but started.
     pub(crate) fn prepare() -> Self {
         let folder = tempfile::tempdir().unwrap();

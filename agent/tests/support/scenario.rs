@@ -15,11 +15,20 @@
 //! further fields do not matter, `null` is a field that must not be there. Messages bring two
 //! fields of their own, `@room` and `@from`. Every message must be expected, in its order, and
 //! `rev` must grow; at the end nobody may have anything left.
+//!
+//! With `"relay_ttl_s": 3600` beside `needs`, peers are given a relay, [`RELAY`], with credentials
+//! that live so long; otherwise no ICE servers at all.
 
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
+
+/// The relay that scenarios have, if they have one, and the secret shared with it.
+pub(crate) const RELAY: &str = "turn:turn.example.org";
+/// See [`RELAY`].
+pub(crate) const RELAY_SECRET: &str = "s3cret";
 
 /// A file of `tests/scenarios`.
 #[derive(Debug)]
@@ -30,6 +39,8 @@ pub(crate) struct Scenario {
     pub(crate) rule: String,
     /// What it asks of the world.
     pub(crate) needs: Vec<Need>,
+    /// How long credentials for the relay live, if there is one.
+    pub(crate) relay_ttl: Option<Duration>,
     /// What is done and expected, each as written and as read.
     pub(crate) steps: Vec<(String, Step)>,
 }
@@ -159,6 +170,7 @@ impl Scenario {
             rule: String,
             #[serde(default)]
             needs: Vec<Need>,
+            relay_ttl_s: Option<u64>,
             steps: Vec<Value>,
         }
         let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -172,6 +184,7 @@ impl Scenario {
             name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
             rule: file.rule,
             needs: file.needs,
+            relay_ttl: file.relay_ttl_s.map(Duration::from_secs),
             steps: steps.collect(),
         }
     }

@@ -5,11 +5,12 @@
 
 mod listeners;
 mod parse;
+mod relays;
 mod table;
 
+use agent::ice::Ice;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 pub use listeners::Listeners;
-use protocol::IceServer;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -32,7 +33,7 @@ pub struct Config {
     /// How long the seat of a lost peer is kept.
     pub grace: Duration,
     /// What peers are given for their `RTCPeerConnection`.
-    pub ice_servers: Vec<IceServer>,
+    pub ice: Ice,
     /// Time from a connection's begin to its CONNECT, and for the headers of an HTTP request.
     pub connect_timeout: Duration,
     /// Largest payload of a message, in bytes.
@@ -245,7 +246,7 @@ impl Layers {
             log: self.value("log", parse::log)?,
             state_dir: self.value("state-dir", parse::folder)?,
             grace: self.value("grace", parse::duration)?,
-            ice_servers: self.value("ice-servers", parse::ice_servers)?,
+            ice: self.ice()?,
             connect_timeout: self.value("connect-timeout", parse::positive_duration)?,
             max_message: self.value("max-message", parse::message_size)?,
             session_expiry: self.value("session-expiry", parse::duration)?,
@@ -264,11 +265,19 @@ impl Layers {
         Ok(config)
     }
 
+    fn ice(&self) -> Result<Ice, ConfigError> {
+        let secret = self.value("turn-secret-file", relays::secret_file)?;
+        let defaults = relays::Defaults { secret, ttl: self.value("turn-ttl", relays::ttl)? };
+        let turn = self.value("turn", |text| relays::relays(text, &defaults))?;
+        Ok(Ice::new(self.value("stun", parse::stun)?, turn))
+    }
+
     fn value<T>(&self, key: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, ConfigError> {
         let text = self.values.get(key).map_or("", |given| &given.text);
         parse(text).map_err(|problem| ConfigError::Value {
             key: key.into(),
-            value: text.into(),
+            // Somebody may have written a secret where its file belongs.
+            value: if key == "turn" && relays::is_tables(text) { "…" } else { text }.into(),
             origin: self.origin(key),
             problem,
             allowed: settings().find(|s| s.key == key).map_or("", |s| s.allowed).into(),
@@ -374,12 +383,12 @@ impl Written {
         };
         let wrong = |problem: String| ConfigError::Value {
             key: in_file(section, key),
-            value: value.to_string(),
+            value: if setting.kind == Kind::Relays { "…".into() } else { value.to_string() },
             origin: origin(),
             problem,
             allowed: setting.allowed.into(),
         };
-        let text = parse::scalar(value, setting.kind == Kind::List).map_err(wrong)?;
+        let text = parse::scalar(value, setting.kind).map_err(wrong)?;
         match self.values.insert(setting.key, text) {
             None => Ok(()),
             Some(_) => Err(wrong("it is written twice, in its section and before any section".into())),

@@ -1,9 +1,11 @@
 //! From text to values; an error says what is wrong with the text, the caller what is allowed.
 
+use super::Kind;
 use crate::listen::http::Origin;
 use crate::switchboard::filter;
+use agent::ice::IceUrl;
 use bytesize::ByteSize;
-use protocol::{IceServer, topic};
+use protocol::topic;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -64,9 +66,13 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| "this is neither".into())
 }
 
-pub(super) fn ice_servers(text: &str) -> Result<Vec<IceServer>, String> {
-    let urls = text.split(',').map(str::trim).filter(|url| !url.is_empty());
-    urls.map(|url| agent::ice::server(url).map_err(|error| format!("{url}: {error}"))).collect()
+/// The items of a list with commas between them.
+pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+pub(super) fn stun(text: &str) -> Result<Vec<IceUrl>, String> {
+    items(text).map(|url| IceUrl::stun(url).map_err(|error| error.to_string())).collect()
 }
 
 /// Whether a filter may be opened.
@@ -81,12 +87,15 @@ pub(super) fn open_filter(text: &str) -> Result<(), String> {
 }
 
 /// A value of the file as text.
-pub(super) fn scalar(value: &toml::Value, is_list: bool) -> Result<String, String> {
+pub(super) fn scalar(value: &toml::Value, kind: Kind) -> Result<String, String> {
     match value {
         toml::Value::String(text) => Ok(text.clone()),
         toml::Value::Integer(number) => Ok(number.to_string()),
         toml::Value::Boolean(switch) => Ok(switch.to_string()),
-        toml::Value::Array(items) if is_list => {
+        toml::Value::Array(items) if kind == Kind::Relays && items.iter().any(toml::Value::is_table) => {
+            Ok(value.to_string())
+        }
+        toml::Value::Array(items) if matches!(kind, Kind::List | Kind::Relays) => {
             let items: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
             items.map(|items| items.join(",")).ok_or_else(|| "its items must be text".into())
         }

@@ -1,4 +1,5 @@
 use super::*;
+use agent::ice::{IceUrl, Secret, Turn};
 use std::io::Write;
 
 fn gather(flags: &[&str], environment: &[(&str, &str)]) -> Result<Layers, ConfigError> {
@@ -34,6 +35,14 @@ impl Drop for File {
     }
 }
 
+fn stun(urls: &[&str]) -> Vec<IceUrl> {
+    urls.iter().map(|url| IceUrl::stun(url).unwrap()).collect()
+}
+
+fn relay(urls: &[&str]) -> Vec<IceUrl> {
+    urls.iter().map(|url| IceUrl::turn(url).unwrap()).collect()
+}
+
 #[test]
 fn flags_win_over_environment_over_file_over_default() {
     let file = File::new("order", "mqtt = \"127.0.0.1:1\"\nhttp = \"127.0.0.1:2\"\ngrace = \"3s\"\n");
@@ -51,7 +60,9 @@ fn flags_win_over_environment_over_file_over_default() {
         "http = \"127.0.0.1:9\"  # from DUET_HTTP\n",
         &format!("grace = \"3s\"  # from {}\n", file.0.display()),
         "connect_timeout = \"5s\"  # default\n",
-        "ice_servers = []  # default\n",
+        "stun = []  # default\n",
+        "turn = []  # default\n",
+        "turn_ttl = \"1h\"  # default\n",
         "allow_anonymous = false  # default\n",
     ] {
         assert!(shown.contains(line), "{line} in\n{shown}");
@@ -62,14 +73,14 @@ fn flags_win_over_environment_over_file_over_default() {
 fn what_is_printed_can_be_read_back() {
     let file = File::new(
         "first",
-        "ice_servers = [\"stun:a.example\", \"stun:b.example:3479\"]\n[[access.topics]]\nfilter = \"telemetry/%c/#\"\n",
+        "[ice]\nstun = [\"stun:a.example\", \"stun:b.example:3479\"]\n[[access.topics]]\nfilter = \"telemetry/%c/#\"\n",
     );
     let first = gather(&[&file.flag(), "--max-message=1MiB", "--grace", "0s"], &[]).unwrap();
     let again = File::new("again", &first.to_string());
     let second = gather(&[&again.flag()], &[]).unwrap();
     assert_eq!(first.judge().unwrap(), second.judge().unwrap());
     assert_eq!(first.judge().unwrap().topics, ["telemetry/%c/#"]);
-    assert_eq!(first.judge().unwrap().ice_servers.len(), 2);
+    assert_eq!(first.judge().unwrap().ice, Ice::new(stun(&["stun:a.example", "stun:b.example:3479"]), Vec::new()));
     assert_eq!(first.judge().unwrap().max_message, 1 << 20);
 }
 
@@ -84,7 +95,7 @@ fn a_bad_value_names_its_key_its_source_and_what_is_allowed() {
     assert!(error(&["--sys-interval=0s"], &[]).contains("a time above zero"));
     assert!(error(&["--max-message=1GiB"], &[]).contains("these are 1073741824 bytes; allowed is a size from 1KiB"));
     assert!(error(&["--log", "info,broker=loud"], &[]).contains("log ="));
-    assert!(error(&["--ice-servers", "http://a"], &[]).starts_with("ice-servers = \"http://a\" (from --ice-servers)"));
+    assert!(error(&["--stun", "http://a"], &[]).starts_with("stun = \"http://a\" (from --stun)"));
     assert!(error(&["--allow-anonymous=maybe"], &[]).contains("true or false"));
     let file = File::new("type", "grace = 1.5\n");
     let text = error(&[&file.flag()], &[]);
@@ -149,4 +160,89 @@ fn strangers_are_let_in_only_when_that_is_said() {
     assert!(error(&[], &[("DUET_MQTT", "[::]:1883")]).starts_with("mqtt = [::]:1883 (from DUET_MQTT)"));
     assert!(gather(&["--http=0.0.0.0:80", "--allow-anonymous"], &[]).unwrap().judge().is_ok());
     assert!(gather(&["--mqtt=[::1]:0", "--http=127.0.0.2:0"], &[]).unwrap().judge().is_ok());
+}
+
+#[test]
+fn relays_are_said_by_addresses_or_as_tables() {
+    let (own, all) = (File::new("own-secret", "own\n"), File::new("all-secret", "all\r\n"));
+    let (own, all) = (own.0.display(), all.0.display());
+    let secret = |line: &str| Secret::from_line(line).unwrap();
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let ice = |turn| Ice::new(Vec::new(), turn);
+
+    let one = ice(vec![Turn::shared(relay(&["turn:a.example", "turns:a.example"]), secret("all"), hours(1)).unwrap()]);
+    let urls = "turn:a.example,turns:a.example";
+    let flags = gather(&["--turn", urls, &format!("--turn-secret-file={all}")], &[]).unwrap();
+    assert_eq!(flags.judge().unwrap().ice, one);
+    let file = format!("[ice]\nturn = [\"turn:a.example\", \"turns:a.example\"]\nturn_secret_file = \"{all}\"\n");
+    assert_eq!(gather(&[&File::new("relay", &file).flag()], &[]).unwrap().judge().unwrap().ice, one);
+
+    let file = format!(
+        "[ice]\nturn_secret_file = \"{all}\"\n[[ice.turn]]\nurls = [\"turn:a.example\"]\n\
+         [[ice.turn]]\nurls = [\"turn:b.example\"]\nsecret_file = \"{own}\"\nttl = \"2h\"\n\
+         [[ice.turn]]\nurls = [\"turn:c.example\"]\nusername = \"duet\"\ncredential_file = \"{own}\"\n"
+    );
+    let three = ice(vec![
+        Turn::shared(relay(&["turn:a.example"]), secret("all"), hours(1)).unwrap(),
+        Turn::shared(relay(&["turn:b.example"]), secret("own"), hours(2)).unwrap(),
+        Turn::fixed(relay(&["turn:c.example"]), "duet".into(), secret("own")).unwrap(),
+    ]);
+    let tables = gather(&[&File::new("relays", &file).flag()], &[]).unwrap();
+    assert_eq!(tables.judge().unwrap().ice, three);
+    let again = gather(&[&File::new("relays-again", &tables.to_string()).flag()], &[]).unwrap();
+    assert_eq!(again.judge().unwrap().ice, three, "{tables}");
+    let shown = format!("{tables} {:?}", tables.judge().unwrap());
+    assert!(!shown.contains("\"all\"") && !shown.contains("\"own\""), "{shown}");
+
+    // Flags win over the file, whatever shape either has.
+    let file = File::new("relays-below", &file);
+    let above = gather(&[&file.flag(), "--turn", urls], &[]).unwrap();
+    assert_eq!(above.judge().unwrap().ice, one);
+}
+
+#[test]
+fn relays_that_cannot_work_are_errors_without_secrets_in_them() {
+    let (secret, empty) = (File::new("a-secret", "s3cret\n"), File::new("empty-secret", "\n"));
+    let (secret, empty) = (secret.0.display().to_string(), empty.0.display().to_string());
+    for (turn, right) in [
+        ("stun:a.example", "no relay: it belongs to stun"),
+        ("turn:a.example", "turn:a.example has no credentials: it wants turn-secret-file"),
+        ("[{urls = []}]", "no credentials"),
+        (&format!("[{{urls = [], secret_file = \"{secret}\"}}]"), "at least one address"),
+        ("[{urls = [\"turn:a.example\"], username = \"duet\"}]", "both belong together"),
+        (
+            &format!(
+                "[{{urls = [\"turn:a.example\"], username = \"duet\", credential_file = \"{secret}\", ttl = \"1h\"}}]"
+            ),
+            "needs no secret_file and no ttl",
+        ),
+        (
+            &format!("[{{urls = [\"turn:a.example\"], secret_file = \"{secret}\", ttl = \"1s\"}}]"),
+            "ttl \"1s\": this is too short",
+        ),
+        (&format!("[{{urls = [\"turn:a.example\"], secret_file = \"{empty}\"}}]"), "it is empty"),
+        ("[{urls = [\"turn:a.example\"], secret_file = \"/no/such/file\"}]", "/no/such/file: No such file"),
+        (
+            "[{urls = [\"turn:a.example\"], secret = \"s3cret\"}]",
+            "unknown field `secret`, expected one of `urls`, `secret_file`",
+        ),
+        ("[{urls = [\"turn:a.example\"], secret_file = s3cret}]", "turn = \"…\" (from --turn)"),
+    ] {
+        let text = error(&["--turn", turn], &[]);
+        assert!(text.starts_with("turn = ") && text.contains(right), "{text}");
+        assert!(!text.contains("s3cret"), "{text}");
+        let text = error(&[], &[("DUET_TURN", turn)]);
+        assert!(text.contains("(from DUET_TURN)"), "{text}");
+    }
+    for (turn, right) in [
+        ("[{urls = [\"turn:a.example\"], secret = \"s3cret\"}]", "unknown field `secret`"),
+        ("{urls = [\"turn:a.example\"], secret = \"s3cret\"}", "this is of type table"),
+    ] {
+        let file = File::new("relay-table", &format!("[ice]\nturn = {turn}\n"));
+        let text = error(&[&file.flag()], &[]);
+        assert!(text.contains(right) && !text.contains("s3cret"), "{text}");
+    }
+    assert!(error(&["--turn-ttl", "4s"], &[]).contains("too short to renew them in time; allowed is a time from 5s"));
+    assert!(error(&["--turn-secret-file", "/no/such/file"], &[]).contains("/no/such/file: No such file"));
+    assert!(error(&["--turn-secret-file", &secret], &[]).contains("no relay that it is for"));
 }

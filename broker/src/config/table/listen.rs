@@ -112,14 +112,6 @@ pub(super) const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
-        key: "ice-servers",
-        value_name: "URLS",
-        help: "STUN servers for the peers, with commas between them",
-        allowed: "URLs such as stun:stun.example.org:3478 (RFC 7064), with commas between them",
-        kind: Kind::List,
-        ..PLAIN
-    },
-    Setting {
         key: "session-expiry",
         value_name: "TIME",
         help: "Longest time that a persistent session is kept without a connection",

@@ -6,6 +6,8 @@ mod ice;
 mod limits;
 mod listen;
 
+use super::relays;
+
 /// Settings that belong together.
 pub struct Section {
     /// Its table in the file; empty for what stands before any table.
@@ -58,6 +60,8 @@ pub enum Kind {
     Switch,
     /// An array of text; elsewhere with commas.
     List,
+    /// Relays: an array of text, elsewhere with commas; or an array of tables everywhere.
+    Relays,
 }
 
 impl Setting {
@@ -85,7 +89,8 @@ impl Setting {
         match self.kind {
             Kind::Text => quoted(text),
             Kind::Number | Kind::Switch => text.to_owned(),
-            Kind::List => {
+            Kind::Relays if relays::is_tables(text) => text.to_owned(),
+            Kind::List | Kind::Relays => {
                 let items: Vec<String> = text.split(',').filter(|item| !item.is_empty()).map(quoted).collect();
                 format!("[{}]", items.join(", "))
             }
