@@ -32,6 +32,8 @@ export interface CallOptions {
   on?: Handlers<CallEvents>;
   /** Begin hung up, as before a reload. */
   over?: boolean;
+  /** `relay` lets no candidate be used but those of a relay: for trying one, or to keep this side's addresses to itself. */
+  iceTransportPolicy?: RTCIceTransportPolicy;
   createPeerConnection?: (configuration: RTCConfiguration) => RTCPeerConnection;
 }
 
@@ -50,6 +52,7 @@ const HELD_MOST = 200;
 export class Call extends Emitter<CallEvents> {
   readonly #room: CallRoom;
   readonly #create: (configuration: RTCConfiguration) => RTCPeerConnection;
+  readonly #policy: Pick<RTCConfiguration, 'iceTransportPolicy'>;
   readonly #stops: (() => void)[];
   readonly #tracks = new Map<Kind, MediaStreamTrack>();
   #media: MediaStream | undefined;
@@ -72,6 +75,7 @@ export class Call extends Emitter<CallEvents> {
     super();
     this.#room = room;
     this.#overByMe = options.over ?? false;
+    this.#policy = options.iceTransportPolicy ? { iceTransportPolicy: options.iceTransportPolicy } : {};
     this.#create = options.createPeerConnection ?? ((configuration) => new RTCPeerConnection(configuration));
     if (options.on) this.onEach(options.on);
     this.#stops = [
@@ -150,6 +154,7 @@ export class Call extends Emitter<CallEvents> {
     this.#seatLost = false;
     // Resumed: no signal was lost on the way, so whatever goes on goes on. Otherwise only flowing media does.
     if (same && this.#negotiation && (resumed || this.#flowing)) {
+      this.#configure(this.#room.iceServers);
       if (!resumed) this.#bePolite(polite);
       if (this.#state === 'interrupted') this.#recover();
       return;
@@ -157,6 +162,7 @@ export class Call extends Emitter<CallEvents> {
     // Alone by the agent's account, as after its restart: the other one may be on its way back, its media is here.
     if (peer === undefined && !resumed && this.#flowing) {
       this.#seatLost = true;
+      this.#configure(this.#room.iceServers);
       return this.#bePolite(false);
     }
     if (same && resumed && (this.#state === 'over' || this.#state === 'ringing')) return;
@@ -281,11 +287,11 @@ export class Call extends Emitter<CallEvents> {
 
   #peerConnection(): RTCPeerConnection {
     try {
-      return this.#create({ iceServers: this.#room.iceServers });
+      return this.#create({ ...this.#policy, iceServers: this.#room.iceServers });
     } catch (error) {
       // A server list that this browser cannot read must not keep two peers in one network from talking.
       this.emit('error', error);
-      return this.#create({});
+      return this.#create({ ...this.#policy });
     }
   }
 
@@ -333,9 +339,16 @@ export class Call extends Emitter<CallEvents> {
     }, wait);
   }
 
+  /**
+   * Fresh servers are for the next gathering, and no restart of ICE is made for their sake: an allocation at a relay
+   * belongs to the credentials that it was made with (RFC 8656, 5), which keep it alive also when they have expired
+   * since, so a path that is there stays. When one breaks, the restart that brings it back gathers with the fresh ones.
+   */
   #configure(iceServers: RTCIceServer[]): void {
+    const pc = this.#negotiation?.pc;
     try {
-      this.#negotiation?.pc.setConfiguration({ iceServers });
+      // What is left out would go back to its default, or may not be changed.
+      pc?.setConfiguration({ ...pc.getConfiguration(), iceServers });
     } catch (error) {
       this.emit('error', error);
     }

@@ -318,7 +318,7 @@ export class Room extends Emitter<RoomEvents> {
         this.#iceServers = message.ice_servers;
         const again = this.#status === 'inside';
         this.#stopTimer();
-        if (again && message.peer?.id === this.#fellow?.id) return;
+        if (again && message.peer?.id === this.#fellow?.id) return this.emit('ice-servers', message.ice_servers);
         this.#meet(message.peer);
         // A seat that was not resumed has been lost in between, and the other one has been told so.
         if (!resumed) this.#forget();

@@ -457,18 +457,55 @@ describe('changes on the way', () => {
     expect(alice.pc.transceivers.find(({ kind }) => kind === 'video')?.sender.track).toBe(track);
   });
 
-  test('fresh credentials go to the connection', async () => {
+  test('fresh credentials go to the connection, and nothing is negotiated for their sake', async () => {
     const [alice] = await connected();
     alice.room.servers([{ urls: 'turn:new' }]);
+    await settle();
     expect(alice.pc.configuration.iceServers).toEqual([{ urls: 'turn:new' }]);
+    expect(alice.room.said()).toEqual([]);
+  });
+
+  test('those that come with the answer after a lost broker go to the connection that goes on', async () => {
+    const [alice, bob] = await connected();
+    alice.room.iceServers = bob.room.iceServers = [{ urls: 'turn:new' }];
+    alice.room.created('bob', true);
+    bob.room.joined('alice', false);
+    for (const { pc } of [alice, bob]) expect(pc.configuration.iceServers).toEqual([{ urls: 'turn:new' }]);
+    alice.room.iceServers = [{ urls: 'turn:newer' }];
+    alice.room.created();
+    expect(alice.pc.configuration.iceServers, 'alone by the account of an agent that began anew').toEqual([{ urls: 'turn:newer' }]);
+  });
+
+  test('whatever else the connection was made with stays', async () => {
+    const room = new FakeRoom();
+    let pc: FakePeerConnection | undefined;
+    const errors: unknown[] = [];
+    new Call(room, {
+      iceTransportPolicy: 'relay',
+      createPeerConnection: (configuration) => {
+        pc = new FakePeerConnection({ ...configuration, bundlePolicy: 'max-bundle' });
+        return pc as unknown as RTCPeerConnection;
+      },
+      on: { error: (error) => errors.push(error) },
+    }).start(undefined);
+    room.created();
+    room.arrived('bob');
+    room.signal({ type: 'ready' });
+    await settle();
+    expect(pc?.configuration).toEqual({ iceServers: [{ urls: 'stun:x' }], iceTransportPolicy: 'relay', bundlePolicy: 'max-bundle' });
+    room.servers([{ urls: 'turn:new' }]);
+    expect(pc?.configuration).toEqual({ iceServers: [{ urls: 'turn:new' }], iceTransportPolicy: 'relay', bundlePolicy: 'max-bundle' });
+    expect(errors).toEqual([]);
   });
 
   test('servers that the browser cannot read are an error, not the end', async () => {
     const room = new FakeRoom();
     const errors: unknown[] = [];
     new Call(room, {
+      iceTransportPolicy: 'relay',
       createPeerConnection: (configuration) => {
         if (configuration.iceServers) throw new SyntaxError('bad url');
+        expect(configuration).toEqual({ iceTransportPolicy: 'relay' });
         return new FakePeerConnection(configuration) as unknown as RTCPeerConnection;
       },
       on: { error: (error) => errors.push(error) },

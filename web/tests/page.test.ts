@@ -92,15 +92,15 @@ test('the language is the one chosen before, else the browser\'s, else English',
 
 describe('addresses', () => {
   test.each(['lobby', '현관 🚪', 'a b', '100%', 'a&b=c?', '%25'])('%s comes back out of its link', (room) => {
-    for (const view of [true, false]) {
-      const link = address('https://example.org', room, view);
-      expect(parseAddress(new URL(link).search)).toEqual({ room, view });
-      expect(parseAddress(new URL(readable(link)).search)).toEqual({ room, view });
+    for (const [view, relay] of [[true, false], [false, true], [true, true], [false, false]] as const) {
+      const link = address('https://example.org', room, { view, relay });
+      expect(parseAddress(new URL(link).search)).toEqual({ room, view, relay });
+      expect(parseAddress(new URL(readable(link)).search)).toEqual({ room, view, relay });
     }
   });
 
-  test('nothing asked', () => expect(parseAddress('')).toEqual({ room: undefined, view: false }));
-  test('letters stay letters for people', () => expect(readable(address('', '현관', false))).toBe('/?room=현관'));
+  test('nothing asked', () => expect(parseAddress('')).toEqual({ room: undefined, view: false, relay: false }));
+  test('letters stay letters for people', () => expect(readable(address('', '현관', { view: false, relay: false }))).toBe('/?room=현관'));
 });
 
 describe('what a reload comes back to', () => {

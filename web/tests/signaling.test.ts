@@ -188,10 +188,12 @@ describe('messages', () => {
     expect(heard('left').length).toBe(1);
   });
 
-  test('a repeated answer changes nothing', () => {
-    inside(joined);
-    broker.client.deliver(FROM_AGENT, { ...joined, rev: 101, resumed: true });
+  test('a repeated answer changes nothing but brings fresh credentials', () => {
+    const room = inside(joined);
+    broker.client.deliver(FROM_AGENT, { ...joined, rev: 101, resumed: true, ice_servers: [{ urls: 'turn:new' }] });
     expect(heard('joined').length).toBe(1);
+    expect(heard('ice-servers')).toEqual([[{ urls: 'turn:new' }]]);
+    expect(room.iceServers).toEqual([{ urls: 'turn:new' }]);
   });
 
   test('only the one that the agent named is heard', () => {

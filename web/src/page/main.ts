@@ -22,7 +22,9 @@ speak(language);
 
 // Whether another tab has the name takes a moment to find out; the page can be used meanwhile.
 const who = taken && claims?.peer !== undefined ? named(claims.peer, taken) : identity();
-const session = new Session(who.then(({ peer }) => peer), languages[language], taken?.token);
+const { room = claims?.room, view, relay } = parseAddress(location.search);
+const asked = { room, view };
+const session = new Session(who.then(({ peer }) => peer), languages[language], { relay, token: taken?.token });
 
 elements.language.addEventListener('change', () => {
   const chosen = elements.language.value as Language;
@@ -31,8 +33,6 @@ elements.language.addEventListener('change', () => {
   session.speak(languages[chosen]);
 });
 
-const { room = claims?.room, view } = parseAddress(location.search);
-const asked = { room, view };
 elements.room.value = asked.room ?? '';
 elements.watchOnly.checked = asked.view;
 

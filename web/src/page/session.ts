@@ -21,6 +21,9 @@ export class Session {
   #situation: Situation = nobody;
   #notice: Notice | undefined;
   #soundBlocked = false;
+  /** Whether the call may go only over a relay, and whether there is one. */
+  readonly #relay: boolean;
+  #relayMissing = false;
   #mode: Mode = 'camera';
   #room: Room | undefined;
   #call: Call | undefined;
@@ -31,8 +34,9 @@ export class Session {
   readonly #own: Own;
   readonly #picture: PeerPicture;
 
-  constructor(peer: Promise<string>, strings: Strings, token?: string) {
+  constructor(peer: Promise<string>, strings: Strings, { relay, token }: { relay: boolean; token: string | undefined }) {
     this.#peer = peer;
+    this.#relay = relay;
     this.#token = token;
     this.#strings = strings;
     this.#own = new Own(strings, {
@@ -140,8 +144,14 @@ export class Session {
       ...(this.#token !== undefined && { token: this.#token }),
       on: {
         status: (roomStatus) => this.#change({ roomStatus, ...(roomStatus === 'inside' && { beenInside: true, unanswered: 0 }) }),
-        created: ({ peer: fellow, resumed }) => this.#change({ fellow, ...(!resumed && { left: undefined }) }),
-        joined: ({ peer: fellow }) => this.#change({ fellow, left: undefined }),
+        created: ({ peer: fellow, resumed, iceServers }) => {
+          this.#look(iceServers);
+          this.#change({ fellow, ...(!resumed && { left: undefined }) });
+        },
+        joined: ({ peer: fellow, iceServers }) => {
+          this.#look(iceServers);
+          this.#change({ fellow, left: undefined });
+        },
         arrived: ({ peer: fellow }) => this.#change({ fellow, left: undefined }),
         left: ({ reason }) => this.#change({ left: reason }),
         unanswered: (unanswered) => this.#change({ unanswered }),
@@ -155,6 +165,7 @@ export class Session {
     this.#room = room;
     this.#call = new Call(room, {
       over,
+      ...(this.#relay && { iceTransportPolicy: 'relay' }),
       on: {
         state: (call) => this.#change({ call }),
         stream: (stream) => this.#picture.show(stream),
@@ -162,7 +173,7 @@ export class Session {
       },
     });
     this.#remember(over);
-    history.replaceState(null, '', address('', name, this.#mode === 'view'));
+    history.replaceState(null, '', address('', name, { view: this.#mode === 'view', relay: this.#relay }));
     elements.user.hidden = this.#mode === 'view';
     this.#change({ roomStatus: room.status });
     showView('stage');
@@ -212,6 +223,11 @@ export class Session {
     elements.hangUp.focus();
   }
 
+  #look(iceServers: RTCIceServer[]): void {
+    const urls = iceServers.flatMap((server) => server.urls);
+    this.#relayMissing = this.#relay && !urls.some((url) => /^turns?:/i.test(url));
+  }
+
   #remember(over: boolean): void {
     if (this.#room) note({ room: this.#room.name, mode: this.#mode, over });
   }
@@ -237,7 +253,8 @@ export class Session {
   }
 
   #link(): string {
-    return address(location.origin, this.#situation.room, this.#mode === 'view');
+    // Which way the other one goes is up to them: one side's relay is enough for both.
+    return address(location.origin, this.#situation.room, { view: this.#mode === 'view', relay: false });
   }
 
   #callError(error: unknown): void {
@@ -259,7 +276,8 @@ export class Session {
     const strings = this.#strings;
     const now = status(this.#situation, strings);
     showStatus(now);
-    write(elements.notice, this.#soundBlocked ? strings.media.soundBlocked : (this.#notice?.(strings) ?? ''));
+    const missing = this.#room && this.#relayMissing ? strings.relayMissing : '';
+    write(elements.notice, this.#soundBlocked ? strings.media.soundBlocked : missing || (this.#notice?.(strings) ?? ''));
     write(elements.roomName, this.#situation.room);
     document.title = this.#room ? `${this.#situation.room} · Duet` : 'Duet';
     elements.room.ariaInvalid = String(this.#situation.nameProblem !== undefined);

@@ -28,16 +28,16 @@ export function note(visit: Visit | undefined, storage: Pick<Storage, 'setItem' 
   else storage.removeItem(KEY);
 }
 
-/** What an address asks for: `/?room=NAME`, and `&view` for only looking. */
-export function parseAddress(search: string): { room: string | undefined; view: boolean } {
+/** What an address asks for: `/?room=NAME`, `&view` for only looking, and `&relay` for no other way than over a relay. */
+export function parseAddress(search: string): { room: string | undefined; view: boolean; relay: boolean } {
   const parameters = new URLSearchParams(search);
-  return { room: parameters.get('room') ?? undefined, view: parameters.has('view') };
+  return { room: parameters.get('room') ?? undefined, view: parameters.has('view'), relay: parameters.has('relay') };
 }
 
 /** The address that brings somebody to a room. */
-export function address(origin: string, room: string, view: boolean): string {
+export function address(origin: string, room: string, { view, relay }: { view: boolean; relay: boolean }): string {
   const value = encodeURIComponent(room).replaceAll('%20', '+');
-  return `${origin}/?room=${value}${view ? '&view' : ''}`;
+  return `${origin}/?room=${value}${view ? '&view' : ''}${relay ? '&relay' : ''}`;
 }
 
 /** The same address for people to read: browsers take letters of every language as they are. */

@@ -13,7 +13,7 @@ let made = 0;
 
 export class FakePeerConnection {
   readonly certificate = `fp-${(made += 1)}`;
-  readonly configuration: RTCConfiguration;
+  configuration: RTCConfiguration;
   signalingState: RTCSignalingState = 'stable';
   connectionState: RTCPeerConnectionState = 'new';
   localDescription: RTCSessionDescription | null = null;
@@ -58,8 +58,15 @@ export class FakePeerConnection {
     return this.transceivers;
   }
 
-  setConfiguration({ iceServers }: RTCConfiguration): void {
-    this.configuration.iceServers = iceServers ?? [];
+  getConfiguration(): RTCConfiguration {
+    return { iceServers: [], iceTransportPolicy: 'all', bundlePolicy: 'balanced', ...this.configuration };
+  }
+
+  /** What is left out is the default again, and bundling stays as it was (W3C WebRTC, 4.4.2). */
+  setConfiguration(configuration: RTCConfiguration): void {
+    const bundlePolicy = configuration.bundlePolicy ?? 'balanced';
+    if (bundlePolicy !== this.getConfiguration().bundlePolicy) throw new DOMException('', 'InvalidModificationError');
+    this.configuration = { iceServers: [], iceTransportPolicy: 'all', ...configuration };
   }
 
   restartIce(): void {

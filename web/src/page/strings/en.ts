@@ -94,6 +94,7 @@ export const en: Strings = {
     soundBlocked: 'The browser keeps the sound off until you press the button.',
   },
 
+  relayMissing: 'This page is to use a relay, but the broker names none: no call can be made. Configure one, or take &relay out of the address.',
   callError: (message) => `Trouble with the call: ${message}`,
   brokerError: (message) => `The broker says: ${message}`,
 

@@ -96,6 +96,7 @@ export const ko: Strings = {
     soundBlocked: '버튼을 누를 때까지 브라우저가 소리를 꺼 둡니다.',
   },
 
+  relayMissing: '이 페이지는 중계 서버만 쓰게 되어 있는데 브로커가 알려 준 중계 서버가 없어 통화할 수 없습니다. 중계 서버를 설정하거나 주소에서 &relay를 지우세요.',
   callError: (message) => `통화에 문제가 생겼습니다: ${message}`,
   brokerError: (message) => `브로커의 알림: ${message}`,
 

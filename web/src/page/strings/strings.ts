@@ -91,6 +91,7 @@ export interface Strings {
     soundBlocked: string;
   };
 
+  relayMissing: string;
   callError: (message: string) => string;
   brokerError: (message: string) => string;
 
