@@ -7,6 +7,7 @@
 #![warn(clippy::unwrap_used)]
 
 pub mod diagnosis;
+pub mod essence;
 pub mod filter;
 pub mod model;
 pub mod recording;

@@ -31,6 +31,14 @@ pub(super) struct Moment {
 pub(super) struct Sent {
     pub when: Moment,
     pub sdp: Arc<Description>,
+    /// About how many bytes the description takes.
+    bytes: usize,
+}
+
+impl Sent {
+    pub fn new(when: Moment, sdp: &Arc<Description>) -> Self {
+        Self { when, sdp: Arc::clone(sdp), bytes: sdp.footprint() }
+    }
 }
 
 /// An offer and its answer.
@@ -65,6 +73,8 @@ pub(super) struct Side {
     pub ufrags: VecDeque<Box<str>>,
     /// Candidates of the present generation that were trickled.
     pub candidates: Vec<(u64, Candidate)>,
+    /// About how many bytes they take.
+    candidate_bytes: usize,
     /// Whether it has said that there are no more.
     pub gathered: bool,
     /// Candidates that came before any description of its own.
@@ -87,6 +97,7 @@ impl Side {
             described: None,
             ufrags: VecDeque::new(),
             candidates: Vec::new(),
+            candidate_bytes: 0,
             gathered: false,
             early: Vec::new(),
             strangers: Vec::new(),
@@ -126,13 +137,19 @@ impl Side {
         self.connection.is_some_and(|(said, _)| said == connection)
     }
 
+    /// A new generation begins.
+    fn forget_candidates(&mut self) {
+        self.candidates.clear();
+        self.candidate_bytes = 0;
+        self.gathered = false;
+    }
+
     fn describe(&mut self, sent: Sent) {
         let fresh = sent.sdp.ufrags().iter().any(|ufrag| !self.ufrags.iter().any(|known| **known == **ufrag));
         // Candidates that came first belong to the first description.
         let first = self.ufrags.is_empty() && self.described.is_none();
         if fresh && !first {
-            self.candidates.clear();
-            self.gathered = false;
+            self.forget_candidates();
         }
         for ufrag in sent.sdp.ufrags() {
             self.ufrags.retain(|known| **known != *ufrag);
@@ -165,6 +182,7 @@ impl Side {
             known && self.described.as_ref().is_some_and(|sent| !sent.sdp.ufrags().contains(&&**ufrag))
         });
         if !old && self.candidates.len() < MAX_CANDIDATES {
+            self.candidate_bytes += candidate.footprint() + size_of::<u64>();
             self.candidates.push((seq, candidate.clone()));
         }
     }
@@ -237,8 +255,7 @@ impl Call {
         // kept by name alone, for candidates that still come.
         side.pending = None;
         side.described = None;
-        side.candidates.clear();
-        side.gathered = false;
+        side.forget_candidates();
         side.strangers.clear();
         side.early.clear();
         (side.connection, side.connected) = (None, None);
@@ -263,7 +280,7 @@ impl Call {
         // Said again, it is the same offer: what counts is how long the other one has had it.
         let since =
             side.pending.take().filter(|pending| pending.sdp == sent.sdp).map_or(sent.when, |pending| pending.when);
-        side.pending = Some(Sent { when: since, sdp: Arc::clone(&sent.sdp) });
+        side.pending = Some(Sent { when: since, ..sent.clone() });
         side.ready = None;
         self.sides[1 - from].ready = None;
         self.sides[from].describe(sent);
@@ -364,17 +381,18 @@ impl Call {
             && self.sides.iter().all(|side| side.connected.is_none())
     }
 
-    /// About how many bytes it holds in memory, without itself.
+    /// About how many bytes it holds in memory.
     pub fn bytes(&self) -> usize {
         let side = |side: &Side| {
-            side.candidates.capacity() * (size_of::<(u64, Candidate)>() + 64)
-                + side.ufrags.iter().map(|ufrag| 16 + ufrag.len()).sum::<usize>()
-                + side.strangers.iter().map(|(_, ufrag)| 32 + ufrag.len()).sum::<usize>()
-                + side.early.capacity() * 8
+            // The queue of candidates may have twice as many places as it needs.
+            2 * side.candidate_bytes
+                + side.ufrags.iter().map(|ufrag| 32 + ufrag.len()).sum::<usize>()
+                + side.strangers.iter().map(|(_, ufrag)| 40 + ufrag.len()).sum::<usize>()
+                + side.early.capacity() * size_of::<u64>()
                 + side.peer.as_str().len()
-                + side.described.iter().chain(&side.pending).map(|sent| sent.sdp.footprint()).sum::<usize>()
+                + side.described.iter().chain(&side.pending).map(|sent| sent.bytes).sum::<usize>()
         };
-        let exchange = self.exchange.as_ref().map_or(0, |e| e.offer.sdp.footprint() + e.answer.sdp.footprint());
-        self.sides.iter().map(side).sum::<usize>() + exchange + MAX_OFFERS * size_of::<Moment>()
+        let exchange = self.exchange.as_ref().map_or(0, |exchange| exchange.offer.bytes + exchange.answer.bytes);
+        size_of::<Self>() + self.sides.iter().map(side).sum::<usize>() + exchange + MAX_OFFERS * size_of::<Moment>()
     }
 }

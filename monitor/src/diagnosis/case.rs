@@ -95,7 +95,7 @@ pub struct Case {
     last_at: Option<Timestamp>,
     clock: Option<(u64, Timestamp)>,
     pub(super) members: Vec<Member>,
-    pub(super) call: Option<Call>,
+    pub(super) call: Option<Box<Call>>,
     pub(super) incidents: VecDeque<Incident>,
 }
 
@@ -170,7 +170,7 @@ impl Case {
         size_of::<Self>()
             + self.members.iter().map(member).sum::<usize>()
             + self.incidents.iter().map(incident).sum::<usize>()
-            + self.call.as_ref().map_or(0, Call::bytes)
+            + self.call.as_deref().map_or(0, Call::bytes)
     }
 
     /// The member of that name.
@@ -338,7 +338,7 @@ impl Case {
 
     fn pair(&mut self, one: &PeerId, other: &PeerId, when: Moment, whole: bool) {
         let role = |peer| self.member(peer).and_then(|member| member.role);
-        self.call = Some(Call::new([(one, role(one)), (other, role(other))], when, whole));
+        self.call = Some(Box::new(Call::new([(one, role(one)), (other, role(other))], when, whole)));
     }
 
     /// One peer signals another.
@@ -359,7 +359,7 @@ impl Case {
         }
         let Some(call) = &mut self.call else { return };
         let Some(side) = call.index(from) else { return };
-        let sent = |sdp: &Arc<Description>| Sent { when, sdp: Arc::clone(sdp) };
+        let sent = |sdp: &Arc<Description>| Sent::new(when, sdp);
         match said {
             Said::Ready => call.ready(side, when),
             Said::Offer(sdp) => call.offer(side, sent(sdp)),
@@ -416,7 +416,7 @@ impl Case {
                 known.what = Mishap::LostWithin { gone };
                 known.entries.push(when.seq);
             }
-        } else if self.call.as_ref().is_some_and(within) {
+        } else if self.call.as_deref().is_some_and(within) {
             self.happened(Mishap::LostWithin { gone }, Some(peer), when.seq, "");
         }
     }

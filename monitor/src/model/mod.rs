@@ -143,9 +143,13 @@ impl Model {
             Input::Link { link, .. } => self.link_changed(link),
             Input::Lost { messages, .. } => {
                 self.figures.lost = self.figures.lost.saturating_add(messages);
+                self.missed();
                 self.happened(None, Happened::Lost { messages });
             }
-            Input::Unread { why, .. } => self.unread("", &why),
+            Input::Unread { why, .. } => {
+                self.missed();
+                self.unread("", &why);
+            }
             Input::Tick(_) => {}
         }
         self.wake();
@@ -173,6 +177,14 @@ impl Model {
         self.events.push(Happening { seq, at, room, what });
     }
 
+    /// Something was not heard: no room may be judged as if all of it were known.
+    fn missed(&mut self) {
+        let names: Vec<RoomId> = self.rooms.iter().map(|room| room.name.clone()).collect();
+        for name in names {
+            self.rooms.change(name.as_str(), |room| room.case.gap());
+        }
+    }
+
     fn unread(&mut self, topic: &str, why: &str) {
         self.figures.malformed += 1;
         let (topic, why) = (read::cut(topic, MAX_TOPIC).into(), read::cut(why, MAX_TOPIC).into());
@@ -187,6 +199,7 @@ impl Model {
         };
         if link == Link::Connected && self.link != Link::Connected {
             self.connection += 1;
+            self.missed();
             self.all_states = (self.connection > 1).then(|| self.now.plus(ALL_STATES));
         }
         // Attempts that fail for the same reason are one line.
@@ -252,6 +265,7 @@ impl Model {
         let new = self.ensure(name, now);
         self.change(name, now, |room| {
             let shown = room.event(&event, now);
+            room.case.clock(now.seq, event.rev, event.time);
             if new && room.seats.is_empty() {
                 room.end(now);
             }
@@ -373,8 +387,8 @@ impl Model {
         for name in std::mem::take(&mut self.dirty) {
             self.rooms.change(name.as_str(), |room| {
                 room.dirty = false;
-                let phase_due = room.settle(now);
-                room.due = phase_due.filter(|at| *at > now);
+                let (phase_due, finding_due) = (room.settle(now), room.diagnose(now));
+                room.due = phase_due.into_iter().chain(finding_due).filter(|at| *at > now).min();
             });
             self.generation += 1;
         }

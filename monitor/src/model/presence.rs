@@ -7,6 +7,7 @@ use super::entry::{Party, Said};
 use super::phase::Talk;
 use super::room::Room;
 use super::seat::{Seat, Stated};
+use crate::diagnosis::Case;
 use protocol::{Other, PeerId, Reason, Role, RoomEvent, Timestamp, What};
 
 /// Most seats that are kept; the contract has two.
@@ -34,6 +35,7 @@ impl Room {
         if self.ended_at.is_none() {
             self.ended_at = Some(now.at);
         }
+        self.case.end(now.at);
         self.seats.clear();
         self.talk = Talk::default();
         self.stated = false;
@@ -49,6 +51,7 @@ impl Room {
     /// A life of its own begins: another call under the same name.
     fn begin(&mut self, now: Moment) {
         self.end(now);
+        self.case = Case::default();
         self.ended_at = None;
         self.created_at = None;
         self.first_at = now.at;

@@ -6,7 +6,7 @@ use super::entry::Entry;
 use super::phase::{Phase, Talk};
 use super::seat::Seat;
 use super::weight;
-use crate::diagnosis::Finding;
+use crate::diagnosis::{Case, Finding};
 use protocol::{PeerId, RoomId, Timestamp};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -21,6 +21,8 @@ pub struct Room {
     pub(super) ladder_bytes: usize,
     pub(super) talk: Talk,
     pub(super) phase: Phase,
+    /// What its findings are drawn from.
+    pub(super) case: Case,
     pub(super) findings: Vec<Finding>,
     pub(super) created_at: Option<Timestamp>,
     pub(super) first_at: Timestamp,
@@ -68,6 +70,7 @@ impl Room {
             ladder_bytes: 0,
             talk: Talk::default(),
             phase: Phase::Waiting,
+            case: Case::default(),
             findings: Vec::new(),
             created_at: None,
             first_at: at,
@@ -189,6 +192,7 @@ impl Room {
             + weight::text(self.name.as_str().len() + 24)
             + self.seats.iter().map(Seat::bytes).sum::<usize>()
             + self.talk.bytes()
+            + self.case.bytes()
             + self.findings.iter().map(weight::finding).sum::<usize>()
             + self
                 .last
@@ -203,6 +207,7 @@ impl Room {
             kind: entry.what.kind().into(),
             peer: entry.from.peer().or(entry.to.peer()).cloned(),
         });
+        self.case.take(&entry);
         self.ladder_bytes += entry.bytes();
         self.ladder.push_back(entry);
     }
@@ -217,6 +222,12 @@ impl Room {
             self.ladder.shrink_to(self.ladder.len() * 2);
         }
         Some(bytes)
+    }
+
+    /// Works the findings out for this moment, and when they may change by themselves.
+    pub(super) fn diagnose(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.findings = self.case.judge(now);
+        self.case.next_look(now)
     }
 
     /// Works the phase out for this moment, and when it changes by itself.

@@ -226,6 +226,23 @@ impl Candidate {
         Ok(candidate)
     }
 
+    /// About how much memory it takes, in bytes.
+    pub fn footprint(&self) -> usize {
+        let text = |text: &Option<Box<str>>| text.as_deref().map_or(0, |text| 16 + text.len());
+        let name = |address: &Address| match address {
+            Address::Ip(_) => 0,
+            Address::Mdns(name) | Address::Name(name) => 16 + name.len(),
+        };
+        size_of::<Self>()
+            + 32
+            + self.foundation.len()
+            + self.transport.len()
+            + name(&self.address)
+            + self.related.as_ref().map_or(0, |(address, _)| name(address))
+            + text(&self.ufrag)
+            + text(&self.mid)
+    }
+
     /// Reads the value of `candidate` in a candidate message: an RTCIceCandidateInit, `null`, or, as some devices
     /// send it, the bare line.
     ///

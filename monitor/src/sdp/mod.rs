@@ -252,13 +252,12 @@ impl Description {
     /// About how much memory it takes, in bytes.
     pub fn footprint(&self) -> usize {
         let text = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
-        let candidate = |c: &Candidate| size_of::<Candidate>() + c.foundation.len() + 16 + text(&c.ufrag);
         let codec = |c: &Codec| size_of::<Codec>() + c.name.len() + c.fmtp.len();
         let media = |m: &Media| {
             size_of::<Media>()
                 + m.protocol.len()
                 + m.codecs.iter().map(codec).sum::<usize>()
-                + m.candidates.iter().map(candidate).sum::<usize>()
+                + m.candidates.iter().map(Candidate::footprint).sum::<usize>()
                 + m.fingerprints.iter().map(|f| size_of::<Fingerprint>() + f.digest.len() + f.hash.len()).sum::<usize>()
                 + text(&m.mid)
                 + text(&m.ufrag)

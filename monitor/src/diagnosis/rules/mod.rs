@@ -90,7 +90,7 @@ impl Sighting {
 
 /// What all rules have to say, the worst first.
 pub(super) fn judge(case: &Case, now: Timestamp) -> Vec<Finding> {
-    let call = case.call.as_ref();
+    let call = case.call.as_deref();
     let now = call.and_then(|call| call.ended).map_or(now, |ended| ended.min(now));
     let look = Look { case, call, now };
     let mut findings: Vec<Finding> = Vec::new();
@@ -116,7 +116,7 @@ pub(super) fn judge(case: &Case, now: Timestamp) -> Vec<Finding> {
 
 /// When, if nothing more is said, rules may say something else than `now`; `None` if never.
 pub(super) fn next_look(case: &Case, now: Timestamp) -> Option<Timestamp> {
-    let call = case.call.as_ref().filter(|call| call.ended.is_none())?;
+    let call = case.call.as_deref().filter(|call| call.ended.is_none())?;
     let mut due: Vec<Timestamp> = vec![call.began.at.plus(exchange::READY_WITHIN)];
     for side in &call.sides {
         due.extend(side.ready.map(|ready| ready.at.plus(exchange::OFFER_WITHIN)));
