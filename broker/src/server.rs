@@ -62,7 +62,7 @@ impl Broker {
     /// If an address cannot be bound, or there is no operator's token.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         // Before the first port is taken.
-        let tls = config.listen.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
+        let tls = config.listen.tls.clone().map(Tls::start).transpose()?;
         let bind = |address: Option<SocketAddr>| address.map(listen::bind).transpose();
         let mqtt = bind(config.listen.mqtt)?;
         let mqtts = bind(config.listen.mqtts)?;
@@ -83,9 +83,6 @@ impl Broker {
         let site = Site { hub: hub.clone(), origins: config.listen.origins.clone(), hsts: config.listen.hsts };
         let site = Arc::new(site);
         let (mut doors, mut listeners) = (Vec::new(), Vec::new());
-        if let Some(tls) = &tls {
-            listeners.push(tokio::spawn(tls.watch()?));
-        }
         for (name, listener, tls) in [("mqtt", mqtt, None), ("mqtts", mqtts, tls.clone())] {
             let Some(listener) = listener else { continue };
             doors.push((name, listener.local_addr()?));

@@ -97,6 +97,13 @@ fn a_silent_or_slow_handshake_ends_and_nobody_waits_for_it() {
 #[test]
 fn the_time_until_connect_runs_since_the_connection_was_accepted() {
     let doors = Encrypted::with(&["--connect-timeout", "300ms"]);
+    for address in [doors.mqtts(), doors.https()] {
+        let begin = Instant::now();
+        let mut silent = TcpStream::connect(address).unwrap();
+        silent.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert!(matches!(silent.read(&mut [0; 16]), Ok(0)));
+        assert!(begin.elapsed().as_secs() < 4, "sooner than a handshake may take at most: {:?}", begin.elapsed());
+    }
     for mut silent in [doors.tls(), doors.dial(doors.https(), &trusting(&doors.authority.pem, &TLS13, None)).unwrap()] {
         let mut rest = Vec::new();
         let _ = silent.read_to_end(&mut rest);

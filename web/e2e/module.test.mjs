@@ -49,8 +49,8 @@ async function somebody(t) {
 /** @typedef {{ room: import('../src/duet.ts').Room, hear(event: string): Promise<unknown> }} Client */
 
 test('a page of somebody else joins through the module and rings', async (t) => {
-  const scene = await Scene.begin(t, browser);
   const origin = await somebody(t);
+  const scene = await Scene.begin(t, browser, { flags: ['--origins', origin] });
   const context = await scene.context({ allow: false });
   const complaints = /** @type {string[]} */ ([]);
   /** @param {string} name */

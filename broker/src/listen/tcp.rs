@@ -26,7 +26,7 @@ pub async fn serve(listener: TcpListener, hub: Arc<Hub>, tls: Option<Arc<Tls>>) 
 
 async fn encrypt(stream: TcpStream, address: SocketAddr, tls: Arc<Tls>, hub: Arc<Hub>) {
     let mut arrival = Arrival::new(address, Transport::Tls);
-    match tls.handshake(stream, Protocol::Mqtt).await {
+    match tls.handshake(stream, Protocol::Mqtt, hub.limits.connect_timeout).await {
         Ok(client) => {
             arrival.certificate = client.certificate;
             session::serve(client.stream, arrival, hub).await;

@@ -29,17 +29,26 @@ function binary() {
   throw new Error(`there is no broker at ${named ?? built.join(' or ')}: run \`cargo build --release\`, or name one in DUET_BROKER`);
 }
 
+/**
+ * @typedef {object} Setting
+ * @property {string[]} [flags] further flags
+ */
+
 export class Broker {
   /** @type {import('node:child_process').ChildProcessByStdio<null, import('node:stream').Readable, import('node:stream').Readable> | undefined} */
   #process;
   #log = '';
   #stateDir = '';
+  /** @type {string[]} */
+  #flags = [];
   /** Where it listens, as `host:port`; kept across restarts. */
   mqtt = FREE;
   http = FREE;
 
-  static async start() {
+  /** @param {Setting} [setting] */
+  static async start({ flags = [] } = {}) {
     const broker = new Broker();
+    broker.#flags = flags;
     broker.#stateDir = await mkdtemp(join(tmpdir(), 'duet-e2e-'));
     await broker.restart();
     return broker;
@@ -52,7 +61,7 @@ export class Broker {
 
   /** Starts the process, on the ports that it had before if there were any. */
   async restart() {
-    const flags = ['--mqtt', this.mqtt, '--http', this.http, '--state-dir', this.#stateDir, '--log', 'warn'];
+    const flags = ['--mqtt', this.mqtt, '--http', this.http, '--state-dir', this.#stateDir, '--log', 'warn', ...this.#flags];
     // Only what is said here counts, not what the surroundings or the present folder configure.
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DUET_')));
     const child = spawn(binary(), flags, { stdio: ['ignore', 'pipe', 'pipe'], env, cwd: this.#stateDir });

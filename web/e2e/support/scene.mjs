@@ -59,9 +59,10 @@ export class Scene {
    *
    * @param {import('node:test').TestContext} t
    * @param {import('playwright-core').Browser} browser
+   * @param {import('./broker.mjs').Setting} [setting] of the broker
    */
-  static async begin(t, browser) {
-    const scene = new Scene(browser, await Broker.start());
+  static async begin(t, browser, setting) {
+    const scene = new Scene(browser, await Broker.start(setting));
     t.after(() => scene.end());
     return scene;
   }

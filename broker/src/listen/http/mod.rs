@@ -66,10 +66,11 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, face: Face, tls: Opti
 
 async fn encrypt(stream: TcpStream, address: SocketAddr, tls: Arc<Tls>, routes: Router, site: Arc<Site>) {
     let mut arrival = Arrival::new(address, Transport::Wss);
-    match tls.handshake(stream, Protocol::Http).await {
+    let limit = site.hub.limits.connect_timeout;
+    match tls.handshake(stream, Protocol::Http, limit).await {
         Ok(client) => {
             arrival.certificate = client.certificate;
-            converse(client.stream, arrival, routes, site.hub.limits.connect_timeout).await;
+            converse(client.stream, arrival, routes, limit).await;
         }
         Err(error) => crate::listen::refused(&site.hub, address, &error),
     }

@@ -59,6 +59,9 @@ pub enum TlsError {
         /// The certificate's file.
         certificate: PathBuf,
     },
+    /// SIGHUP cannot be listened for.
+    #[error("the certificate's files cannot be watched: {0}")]
+    Watch(#[source] std::io::Error),
     /// The library refuses what was read.
     #[error("TLS cannot be set up: {0}")]
     Setup(#[from] rustls::Error),

@@ -19,7 +19,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 use tracing::{info, warn};
 
-/// Time for a handshake.
+/// Time for a handshake, if a CONNECT has not less.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// What is spoken inside, as the client may ask for it (RFC 7301). One certificate serves both listeners; whoever is
@@ -63,39 +63,33 @@ pub enum HandshakeError {
     #[error("no TLS handshake: {0}")]
     Failed(#[from] io::Error),
     /// It takes too long.
-    #[error("no TLS handshake within {}s", HANDSHAKE.as_secs())]
-    TooLong,
+    #[error("no TLS handshake within {}", humantime::format_duration(*.0))]
+    TooLong(Duration),
 }
 
 impl Tls {
-    /// Reads the files.
+    /// Reads the files, and from now on again when they change. A file that is wrong then is said, and what was there
+    /// before stays. Runs on the current tokio runtime.
     ///
     /// # Errors
-    /// What is wrong with which file.
-    pub fn load(files: Files) -> Result<Self, TlsError> {
+    /// What is wrong with which file now.
+    pub fn start(files: Files) -> Result<Arc<Self>, TlsError> {
+        let watch = Watch::new(files.paths().cloned()).map_err(TlsError::Watch)?;
         let (mqtt, http) = configs(&files)?;
-        Ok(Self { files, mqtt: RwLock::new(mqtt), http: RwLock::new(http) })
+        let tls = Arc::new(Self { files, mqtt: RwLock::new(mqtt), http: RwLock::new(http) });
+        tokio::spawn(tls.clone().keep_fresh(watch));
+        Ok(tls)
     }
 
-    /// Keeps the certificate as the files have it, for ever. A file that is wrong is said, and what was there before
-    /// stays.
-    ///
-    /// # Errors
-    /// If SIGHUP cannot be listened for.
-    pub fn watch(self: &Arc<Self>) -> io::Result<impl Future<Output = ()> + use<>> {
-        let mut watch = Watch::new(self.files.paths().cloned())?;
-        let tls = self.clone();
-        // What has changed between the first reading and the watch is not known to it.
-        tls.reload();
-        Ok(async move {
-            loop {
-                let cause = watch.changed().await;
-                if tls.reload() {
-                    let why = if cause == Cause::Hangup { "SIGHUP" } else { "the files have changed" };
-                    info!(certificate = %tls.files.certificate.display(), "newcomers get the certificate as read again: {why}");
-                }
+    async fn keep_fresh(self: Arc<Self>, mut watch: Watch) {
+        loop {
+            let cause = watch.changed().await;
+            if self.reload() {
+                let why = if cause == Cause::Hangup { "SIGHUP" } else { "the files have changed" };
+                let certificate = self.files.certificate.display();
+                info!(%certificate, "newcomers get the certificate as read again: {why}");
             }
-        })
+        }
     }
 
     fn reload(&self) -> bool {
@@ -112,17 +106,23 @@ impl Tls {
         }
     }
 
-    /// Does the handshake.
+    /// Does the handshake, for which `most` is the longest time.
     ///
     /// # Errors
     /// If it fails or takes too long, which harms nobody else.
-    pub async fn handshake(&self, stream: TcpStream, protocol: Protocol) -> Result<Client, HandshakeError> {
+    pub async fn handshake(
+        &self,
+        stream: TcpStream,
+        protocol: Protocol,
+        most: Duration,
+    ) -> Result<Client, HandshakeError> {
         let config = match protocol {
             Protocol::Mqtt => self.mqtt.read().clone(),
             Protocol::Http => self.http.read().clone(),
         };
         let handshake = TlsAcceptor::from(config).accept(stream);
-        let stream = tokio::time::timeout(HANDSHAKE, handshake).await.map_err(|_| HandshakeError::TooLong)??;
+        let limit = HANDSHAKE.min(most);
+        let stream = tokio::time::timeout(limit, handshake).await.map_err(|_| HandshakeError::TooLong(limit))??;
         let stream = Box::new(stream);
         let (_, connection) = stream.get_ref();
         let shown = connection.peer_certificates().and_then(<[_]>::first);
