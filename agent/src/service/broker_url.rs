@@ -1,8 +1,9 @@
 //! The address of an MQTT broker, as the command line names it.
 
-use super::TlsError;
-use rumqttc::{TlsConfiguration, Transport};
+use super::tls::{self, TlsError};
+use rumqttc::{MqttOptions, Transport};
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 use url::Url;
 
@@ -75,29 +76,35 @@ impl fmt::Display for BrokerUrl {
 }
 
 impl BrokerUrl {
+    /// The name or address of the machine, as in the URL: IPv6 in brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// How rumqttc reaches the broker as `client_id`. Over TLS the certificates of `ca_file` are
+    /// trusted, as PEM, or the system's.
+    ///
+    /// # Errors
+    /// If there is no certificate to trust.
+    pub fn mqtt_options(&self, client_id: impl Into<String>, ca_file: Option<&Path>) -> Result<MqttOptions, TlsError> {
+        let transport = match self.scheme {
+            Scheme::Mqtt => Transport::Tcp,
+            Scheme::Ws => Transport::Ws,
+            Scheme::Mqtts => Transport::tls_with_config(tls::client_config(ca_file)?),
+            Scheme::Wss => Transport::wss_with_config(tls::client_config(ca_file)?),
+        };
+        let mut options = MqttOptions::new(client_id, self.address(), self.port);
+        options.set_transport(transport);
+        Ok(options)
+    }
+
     /// What rumqttc calls the host: over WebSocket, the whole URL.
-    pub(super) fn address(&self) -> String {
+    fn address(&self) -> String {
         match self.scheme {
             Scheme::Mqtt | Scheme::Mqtts => self.host.clone(),
             Scheme::Ws | Scheme::Wss => self.url.to_string(),
         }
-    }
-
-    pub(super) fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// How the broker is reached; `tls` is asked only when it is needed.
-    pub(super) fn transport(
-        &self,
-        tls: impl FnOnce() -> Result<TlsConfiguration, TlsError>,
-    ) -> Result<Transport, TlsError> {
-        Ok(match self.scheme {
-            Scheme::Mqtt => Transport::Tcp,
-            Scheme::Ws => Transport::Ws,
-            Scheme::Mqtts => Transport::tls_with_config(tls()?),
-            Scheme::Wss => Transport::wss_with_config(tls()?),
-        })
     }
 }
 
@@ -116,7 +123,7 @@ mod tests {
             ("wss://broker.example.org/mqtt", "wss://broker.example.org/mqtt", 443),
         ] {
             let url: BrokerUrl = text.parse().unwrap();
-            assert_eq!((url.address().as_str(), url.port()), (address, port), "{text}");
+            assert_eq!((url.address().as_str(), url.port), (address, port), "{text}");
         }
     }
 

@@ -22,7 +22,7 @@ pub use broker_url::{BrokerUrl, BrokerUrlError};
 pub use tls::TlsError;
 
 use crate::rooms::{Config, Rooms};
-use rumqttc::{AsyncClient, MqttOptions, NetworkOptions};
+use rumqttc::{AsyncClient, NetworkOptions};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -108,10 +108,8 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServiceError> {
     let Options { broker, client_id, login, ca_file, rooms } = options;
-    let transport = broker.transport(|| tls::client_config(ca_file.as_deref()))?;
-    let mut mqtt = MqttOptions::new(client_id, broker.address(), broker.port());
-    mqtt.set_transport(transport)
-        .set_keep_alive(Duration::from_secs(15))
+    let mut mqtt = broker.mqtt_options(client_id, ca_file.as_deref())?;
+    mqtt.set_keep_alive(Duration::from_secs(15))
         .set_clean_session(false)
         .set_manual_acks(true)
         .set_inflight(IN_FLIGHT)
