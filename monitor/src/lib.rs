@@ -13,5 +13,8 @@ pub mod model;
 pub mod recording;
 pub mod redact;
 pub mod sdp;
+pub mod signals;
+pub mod source;
+pub mod terminal;
 pub mod text;
 pub mod wire;

@@ -34,6 +34,8 @@ struct Fields<'a> {
     lost: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unread: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    end: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -60,6 +62,11 @@ pub(super) fn write(input: &Input, reveal: bool) -> Option<String> {
         Input::Tick(_) => return None,
     };
     Some(json(&fields))
+}
+
+/// The last line, without its end: how long nothing came before the recording ended.
+pub(super) fn end(at: Timestamp) -> String {
+    json(&Fields { at, end: true, ..Fields::default() })
 }
 
 fn write_message(message: &Message, reveal: bool) -> String {
@@ -134,6 +141,9 @@ pub(super) fn read(line: &str) -> Result<Input, String> {
     }
     if let Some(messages) = fields.lost {
         return Ok(Input::Lost { at, messages });
+    }
+    if fields.end {
+        return Ok(Input::Tick(at));
     }
     match fields.unread {
         Some(why) => Ok(Input::Unread { at, why: why.into_owned() }),

@@ -7,6 +7,7 @@
 //! {"at":"2026-11-22T10:00:00.350Z","topic":"rooms/lobby/bob/alice","base64":"//79"}
 //! {"at":"2026-11-22T10:00:09.000Z","link":"lost","why":"connection reset"}
 //! {"at":"2026-11-22T10:00:09.500Z","lost":17}
+//! {"at":"2026-11-22T10:00:20.000Z","end":true}
 //! ```
 //!
 //! A payload is `json` exactly as it came if it is JSON on one line, else `text`, else `base64`. Passwords are masked

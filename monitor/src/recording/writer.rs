@@ -2,6 +2,7 @@
 
 use super::{Header, RecordingError, line};
 use crate::wire::Input;
+use protocol::Timestamp;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -53,6 +54,15 @@ impl<W: Write> Writer<W> {
             }
             None => Ok(()),
         }
+    }
+
+    /// Ends the recording: until then nothing more came. What the rules say about a silence, they say in a replay, too.
+    ///
+    /// # Errors
+    /// What the sink says.
+    pub fn end(&mut self, at: Timestamp) -> io::Result<()> {
+        writeln!(self.out, "{}", line::end(at))?;
+        self.out.flush()
     }
 
     /// Writes what is buffered.
