@@ -194,10 +194,17 @@ impl Room {
     }
 
     fn signal(&mut self, from: &PeerId, to: &PeerId, said: &Said, now: Moment) {
-        // Without an agent in sight, whoever signals is taken to be inside.
+        // Without an agent in sight, the first two who signal are taken to be inside.
         if !self.agent && self.ended_at.is_none() {
-            self.sit(from, None, now);
-            self.sit(to, None, now);
+            for peer in [from, to] {
+                if self.seats.len() < 2 {
+                    self.sit(peer, None, now);
+                }
+            }
+        }
+        // A broker without our rules delivers what outsiders send; the receiver drops it.
+        if self.seat(from.as_str()).is_none() || self.seat(to.as_str()).is_none() {
+            return;
         }
         self.messages += 1;
         match said {
@@ -273,7 +280,6 @@ impl Room {
             | What::Removed { .. }
             | What::Closed
             | What::Refused { .. }
-            | What::BadMessage { .. }
             | What::Left { reason: Reason::Lost, .. } => true,
             What::Created { .. }
             | What::Joined { .. }
@@ -281,6 +287,7 @@ impl Room {
             | What::Arrived { .. }
             | What::Resumed { .. }
             | What::Left { .. }
+            | What::BadMessage { .. }
             | What::State { .. } => false,
         }
     }
