@@ -95,6 +95,15 @@ fn with_glare_the_answer_is_to_the_other_ones_offer() {
 }
 
 #[test]
+fn where_no_agent_is_seen_the_first_two_who_signal_are_taken_to_be_inside() {
+    let mut model = after(&[READY, OFFER, ("rooms/lobby/alice/carol", OFFER.1), ANSWER]);
+    let peers: Vec<&str> = model.room("lobby").unwrap().seats().iter().map(|seat| seat.peer.as_str()).collect();
+    assert_eq!((peers, phase(&model)), (vec!["bob", "alice"], Phase::Negotiating));
+    model.take(message(10, "rooms/lobby/agent/bob", r#"{"type":"leave"}"#));
+    assert_eq!(phase(&model), Phase::Waiting);
+}
+
+#[test]
 fn outsiders_whom_a_foreign_broker_lets_through_change_no_phase() {
     let model = after(&[TWO, ("rooms/lobby/alice/carol", OFFER.1)]);
     let room = model.room("lobby").unwrap();

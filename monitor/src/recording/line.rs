@@ -88,10 +88,11 @@ fn write_message(message: &Message, reveal: bool) -> String {
     json(&fields)
 }
 
-/// The text as JSON that can stand in a line as it is, to the byte.
+/// The text as JSON that can stand in a line as it is, to the byte. A bare `null` would be read as if nothing stood
+/// there.
 fn as_one_line(text: &str) -> Option<&RawValue> {
     let raw: &RawValue = serde_json::from_str(text).ok()?;
-    (raw.get().len() == text.len() && !text.contains(['\n', '\r'])).then_some(raw)
+    (raw.get().len() == text.len() && text != "null" && !text.contains(['\n', '\r'])).then_some(raw)
 }
 
 fn json(fields: &Fields<'_>) -> String {

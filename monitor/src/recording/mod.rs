@@ -48,15 +48,12 @@ impl Header {
     /// A header for a recording that begins now. User and password are taken out of `broker`.
     pub fn new(started: Timestamp, broker: &str) -> Self {
         let broker = match url::Url::parse(broker) {
-            Ok(mut url) => {
-                // Fails for URLs that can have neither.
+            Ok(mut url) if url.has_host() => {
+                // Cannot fail where there is a host.
                 let _ = url.set_username("").and_then(|()| url.set_password(None));
                 url.to_string()
             }
-            Err(_) => match broker.rsplit_once('@') {
-                Some((_, host)) => host.to_owned(),
-                None => broker.to_owned(),
-            },
+            _ => broker.rsplit('@').next().unwrap_or_default().to_owned(),
         };
         Self { duet_recording: VERSION, started, broker, version: env!("CARGO_PKG_VERSION").into() }
     }
@@ -91,3 +88,6 @@ pub enum RecordingError {
     #[error("the recording has version {0}; versions begin with {VERSION}")]
     Older(u64),
 }
+
+#[cfg(test)]
+mod tests;
