@@ -108,6 +108,14 @@ pub struct Refused<'a> {
     pub address: Option<SocketAddr>,
 }
 
+impl Refused<'static> {
+    /// A connection that had to give its place at the door to a newcomer.
+    pub fn gave_way(address: SocketAddr) -> Self {
+        let why = "too many connections had not sent their CONNECT, and this one was the oldest";
+        Self { what: What::Connection, why, client: None, user: None, address: Some(address) }
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Audit {

@@ -4,6 +4,10 @@ use crate::access::authenticate::Users;
 use crate::access::authorize::Rules;
 use crate::audit::{Audit, Refused};
 use crate::backbone::Uplink;
+use crate::limits::Limits;
+use crate::limits::door::Door;
+use crate::limits::pace::Clock;
+use crate::limits::throttle::Throttle;
 use crate::switchboard::Switchboard;
 use crate::switchboard::dispatch::Now;
 use crate::sys::Counters;
@@ -12,29 +16,7 @@ use parking_lot::{Mutex, RwLock};
 use protocol::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime};
-
-/// Bounds that hold for every session.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Time from the connection's begin to its CONNECT.
-    pub connect_timeout: Duration,
-    /// Largest payload, in bytes.
-    pub max_message: usize,
-    /// Longest time that a session without a connection is kept.
-    pub session_expiry: Duration,
-}
-
-impl Limits {
-    /// Room for topic and properties beside the payload, so that a message which is only a little
-    /// too large is answered with words and not with a closed connection.
-    const BESIDE_PAYLOAD: usize = 16 * 1024;
-
-    /// Largest packet, in bytes.
-    pub fn max_packet(&self) -> u32 {
-        u32::try_from(self.max_message + Self::BESIDE_PAYLOAD).unwrap_or(u32::MAX)
-    }
-}
+use std::time::{Instant, SystemTime};
 
 /// See the module.
 pub struct Hub {
@@ -42,8 +24,14 @@ pub struct Hub {
     pub users: Users,
     /// Who may do what.
     pub rules: Rules,
-    /// Bounds for sessions.
+    /// How much anybody may ask.
     pub limits: Limits,
+    /// Who is at the door and who is inside.
+    pub door: Arc<Door>,
+    /// Joins, by where they come from.
+    pub joins: Mutex<Throttle>,
+    /// The clock of all rates.
+    pub clock: Clock,
     /// Who gets what.
     pub switchboard: Mutex<Switchboard>,
     /// The room agent's rooms; also the word on who may signal whom.
@@ -69,12 +57,15 @@ impl Hub {
         Self {
             users,
             rules,
-            limits,
-            switchboard: Mutex::new(Switchboard::new(rooms.clone(), counters.clone(), audit.clone())),
+            door: Door::new(&limits),
+            joins: Mutex::new(Throttle::new(limits.joins)),
+            clock: Clock::new(Instant::now()),
+            switchboard: Mutex::new(Switchboard::new(rooms.clone(), &limits, counters.clone(), audit.clone())),
             rooms,
             uplink,
             counters,
             audit,
+            limits,
             started: Instant::now(),
             stopping: AtomicBool::new(false),
             sessions: AtomicUsize::new(0),

@@ -12,6 +12,7 @@ pub mod commands;
 pub mod config;
 pub mod frame;
 pub mod hub;
+pub mod limits;
 pub mod listen;
 pub mod operator;
 mod properties;

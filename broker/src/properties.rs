@@ -1,6 +1,7 @@
 //! Properties of an application message that a broker passes on (MQTT 5.0, 3.3.2.3), encoded
 //! without their length.
 
+use crate::limits::Bound;
 use bytes::{BufMut, BytesMut};
 use mqtt_protocol_core::mqtt::packet::{MessageExpiryInterval, Property};
 
@@ -51,10 +52,45 @@ pub fn expiry(mut encoded: &[u8]) -> Option<u32> {
     None
 }
 
+/// Whether a message has no more user properties than it may.
+///
+/// # Errors
+/// In words, if it has.
+pub fn check_user(properties: &[Property], bound: Bound) -> Result<(), String> {
+    let user = properties.iter().filter_map(|property| match property {
+        Property::UserProperty(user) => Some(user.key().len() + user.val().len()),
+        _ => None,
+    });
+    let (number, bytes) = user.fold((0, 0), |(number, bytes), size| (number + 1, bytes + size));
+    if number > bound.number || bytes > bound.bytes {
+        let Bound { number: most, bytes: most_bytes } = bound;
+        return Err(format!(
+            "there may be {most} user properties with {most_bytes} bytes together, and here are {number} with {bytes}"
+        ));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use mqtt_protocol_core::mqtt::packet::{TopicAlias, UserProperty};
+
+    #[test]
+    fn user_properties_have_a_number_and_a_size() {
+        let user = |value: &str| Property::UserProperty(UserProperty::new("key", value).unwrap());
+        let bound = Bound { number: 2, bytes: 10 };
+        for (properties, fits) in [
+            (vec![], true),
+            (vec![user("1234567")], true),
+            (vec![user("12345678")], false),
+            (vec![user(""), user("")], true),
+            (vec![user(""), user(""), user("")], false),
+            (vec![Property::MessageExpiryInterval(MessageExpiryInterval::new(5).unwrap()); 3], true),
+        ] {
+            assert_eq!(check_user(&properties, bound).is_ok(), fits, "{properties:?}");
+        }
+    }
 
     #[test]
     fn what_goes_on_and_what_stays() {

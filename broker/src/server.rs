@@ -6,7 +6,8 @@ use crate::audit;
 use crate::backbone::{self, BackboneError, Downlink};
 use crate::config::Config;
 use crate::frame::Frame;
-use crate::hub::{self, Hub, Limits};
+use crate::hub::{self, Hub};
+use crate::limits::Limits;
 use crate::listen;
 use crate::listen::http::{Face, Site};
 use crate::listen::tls::{Tls, TlsError};
@@ -71,11 +72,8 @@ impl Broker {
         let admin = bind(config.listen.admin)?;
         let users = Users::new(operator::token(&config.state_dir)?);
         let rooms = Rooms::new(agent::rooms::Config { grace: config.grace, ice: config.ice.clone() });
-        let limits = Limits {
-            connect_timeout: config.connect_timeout,
-            max_message: config.max_message,
-            session_expiry: config.session_expiry,
-        };
+        let mut limits = config.limits.clone();
+        fit(&mut limits);
         let (uplink, downlink) = backbone::start()?;
         let hub = Arc::new(Hub::new(users, Rules::new(config.topics.clone()), limits, rooms, uplink));
         tokio::spawn(publish_figures(hub.clone(), config.sys_interval));
@@ -138,6 +136,18 @@ impl Broker {
         self.hub.switchboard.lock().end_all(Ending::ShuttingDown, false);
         wait(|hub| hub.sessions() == 0 && hub.uplink.is_idle()).await;
         info!(left = self.hub.sessions(), "stopped");
+    }
+}
+
+/// Brings the limits down to what the limit of open files allows.
+fn fit(limits: &mut Limits) {
+    let Ok((descriptors, _)) = rlimit::getrlimit(rlimit::Resource::NOFILE) else { return };
+    if limits.fit_descriptors(usize::try_from(descriptors).unwrap_or(usize::MAX)) {
+        let Limits { max_connections, max_handshakes, .. } = limits;
+        info!(
+            descriptors,
+            max_connections, max_handshakes, "the limit of open files allows no more connections than this"
+        );
     }
 }
 

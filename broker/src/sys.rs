@@ -23,11 +23,34 @@ impl Counter {
     }
 }
 
+/// A number that goes up and down.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// Adds.
+    pub fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// Takes away what was added.
+    pub fn sub(&self, amount: u64) {
+        self.0.fetch_sub(amount, Ordering::Relaxed);
+    }
+
+    /// Its value now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Everything that is counted as it happens.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Connections accepted by a listener.
     pub sockets: Counter,
+    /// Connections that could not be accepted.
+    pub failed_accepts: Counter,
     /// CONNECTs accepted.
     pub connections: Counter,
     /// Bytes read from sockets.
@@ -44,6 +67,10 @@ pub struct Counters {
     pub publishes_sent: Counter,
     /// Messages that access refused.
     pub refused: Counter,
+    /// Times that a connection was held back.
+    pub held_back: Counter,
+    /// Connections that are held back.
+    pub held_back_now: Gauge,
     /// Messages dropped because a bound was reached.
     pub dropped: Counter,
 }

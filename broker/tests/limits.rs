@@ -81,7 +81,7 @@ fn every_refusal_is_counted_logged_and_told_to_operators() {
 
 #[test]
 fn a_flood_of_refusals_is_told_in_part_and_counted_whole() {
-    let broker = Broker::start();
+    let broker = Broker::with(&["--message-burst=2000"], "");
     let mut auditor = auditor(&broker);
     let mut mallory = Client::connect(&broker, V3, "mallory");
     for _ in 0..1000 {

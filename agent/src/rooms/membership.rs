@@ -53,6 +53,16 @@ impl Rooms {
         }
     }
 
+    /// Whether there is a room of this name.
+    pub fn exists(&self, room: &str) -> bool {
+        self.rooms.contains_key(room)
+    }
+
+    /// In how many rooms a peer is, present or away.
+    pub fn seats_of(&self, peer: &str) -> usize {
+        self.seats.get(peer).map_or(0, |rooms| rooms.len())
+    }
+
     /// Whether `peer` is a member of `room`, present or away.
     pub fn is_member(&self, room: &str, peer: &str) -> bool {
         self.room(room).is_some_and(|room| room.seat(peer).is_some())

@@ -8,6 +8,8 @@ mod parse;
 mod relays;
 mod table;
 
+use crate::limits::pace::Rate;
+use crate::limits::{Bound, Limits};
 use agent::ice::Ice;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 pub use listeners::Listeners;
@@ -34,12 +36,8 @@ pub struct Config {
     pub grace: Duration,
     /// What peers are given for their `RTCPeerConnection`.
     pub ice: Ice,
-    /// Time from a connection's begin to its CONNECT, and for the headers of an HTTP request.
-    pub connect_timeout: Duration,
-    /// Largest payload of a message, in bytes.
-    pub max_message: usize,
-    /// Longest time that a session without a connection is kept.
-    pub session_expiry: Duration,
+    /// How much anybody may ask of the broker.
+    pub limits: Limits,
     /// Time between two publications of `$SYS`.
     pub sys_interval: Duration,
     /// Filters that are opened besides the rooms; `%c` stands for the client id.
@@ -247,9 +245,7 @@ impl Layers {
             state_dir: self.value("state-dir", parse::folder)?,
             grace: self.value("grace", parse::duration)?,
             ice: self.ice()?,
-            connect_timeout: self.value("connect-timeout", parse::positive_duration)?,
-            max_message: self.value("max-message", parse::message_size)?,
-            session_expiry: self.value("session-expiry", parse::duration)?,
+            limits: self.limits()?,
             sys_interval: self.value("sys-interval", parse::positive_duration)?,
             topics: self.topics.clone(),
         };
@@ -270,6 +266,40 @@ impl Layers {
         let defaults = relays::Defaults { secret, ttl: self.value("turn-ttl", relays::ttl)? };
         let turn = self.value("turn", |text| relays::relays(text, &defaults))?;
         Ok(Ice::new(self.value("stun", parse::stun)?, turn))
+    }
+
+    fn limits(&self) -> Result<Limits, ConfigError> {
+        let number = |key| self.value(key, |text| parse::number(text, 1, 10_000_000));
+        let few = |key| self.value(key, |text| parse::number(text, 0, 1000));
+        let size = |key| self.value(key, |text| parse::size(text, 1 << 10, 1 << 30));
+        let bytes = |key| size(key).map(|size| u32::try_from(size).unwrap_or(u32::MAX));
+        let bound = |number: u32, bytes: usize| Bound { number: number as usize, bytes };
+        let joins = number("joins-per-minute")?;
+        Ok(Limits {
+            connect_timeout: self.value("connect-timeout", parse::positive_duration)?,
+            session_expiry: self.value("session-expiry", parse::duration)?,
+            max_connections: number("max-connections")? as usize,
+            max_connections_per_address: number("max-connections-per-address")? as usize,
+            max_handshakes: number("max-handshakes")? as usize,
+            max_handshakes_per_address: number("max-handshakes-per-address")? as usize,
+            exempt: self.value("exempt", parse::networks)?,
+            max_message: self.value("max-message", |text| parse::size(text, 1 << 10, 16 << 20))?,
+            max_connect: self.value("max-connect", |text| parse::size(text, 1 << 10, 64 << 10))?,
+            messages: Rate::per_second(number("message-rate")?, number("message-burst")?),
+            bytes: Rate::per_second(bytes("byte-rate")?, bytes("byte-burst")?),
+            held_back_warning: self.value("held-back-warning", parse::positive_duration)?,
+            held_back_limit: self.value("held-back-limit", parse::positive_duration)?,
+            max_rooms: number("max-rooms")? as usize,
+            max_rooms_per_peer: number("max-rooms-per-peer")? as usize,
+            joins: Rate { per_period: joins, period: Duration::from_secs(60), burst: joins },
+            max_subscriptions: number("max-subscriptions")? as usize,
+            queue: bound(number("queue-messages")?, size("queue-bytes")?),
+            session_queue: bound(number("session-queue-messages")?, size("session-queue-bytes")?),
+            max_will: size("max-will")?,
+            user_properties: bound(few("max-user-properties")?, size("max-user-property-bytes")?),
+            max_topic_aliases: u16::try_from(few("max-topic-aliases")?).unwrap_or_default(),
+            retained: bound(number("max-retained")?, size("max-retained-bytes")?),
+        })
     }
 
     fn value<T>(&self, key: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, ConfigError> {
@@ -394,6 +424,13 @@ impl Written {
             Some(_) => Err(wrong("it is written twice, in its section and before any section".into())),
         }
     }
+}
+
+/// What holds when nothing is configured, for the tests of others.
+#[cfg(test)]
+pub(crate) fn default_limits() -> Limits {
+    let flags = command().get_matches_from(["broker", "--state-dir=unused"]);
+    Layers::gather(&flags, std::iter::empty()).and_then(|layers| layers.limits()).expect("defaults are allowed")
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! From text to values; an error says what is wrong with the text, the caller what is allowed.
 
 use super::Kind;
+use crate::limits::source::Exempt;
 use crate::listen::http::Origin;
 use crate::switchboard::filter;
 use agent::ice::IceUrl;
 use bytesize::ByteSize;
+use ipnet::IpNet;
 use protocol::topic;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
@@ -54,12 +56,25 @@ pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     if duration.is_zero() { Err("this is no time at all".into()) } else { Ok(duration) }
 }
 
-pub(super) fn message_size(text: &str) -> Result<usize, String> {
+pub(super) fn size(text: &str, least: usize, most: usize) -> Result<usize, String> {
     let size: ByteSize = text.parse()?;
-    match size.as_u64() {
-        bytes @ 0x400..=0x100_0000 => usize::try_from(bytes).map_err(|error| error.to_string()),
-        bytes => Err(format!("these are {bytes} bytes")),
-    }
+    let bytes = usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+    if (least..=most).contains(&bytes) { Ok(bytes) } else { Err(format!("these are {bytes} bytes")) }
+}
+
+pub(super) fn number(text: &str, least: u32, most: u32) -> Result<u32, String> {
+    let number: u32 = text.parse().map_err(|_| "this is no such number")?;
+    if (least..=most).contains(&number) { Ok(number) } else { Err("this is beyond that".into()) }
+}
+
+/// Networks; an address stands for itself alone.
+pub(super) fn networks(text: &str) -> Result<Exempt, String> {
+    let network = |text: &str| {
+        let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+        text.parse().ok().or_else(address).ok_or_else(|| format!("{text:?} is no network"))
+    };
+    let networks = text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(network);
+    networks.collect::<Result<_, _>>().map(Exempt::new)
 }
 
 pub(super) fn switch(text: &str) -> Result<bool, String> {

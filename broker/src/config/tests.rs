@@ -53,7 +53,7 @@ fn flags_win_over_environment_over_file_over_default() {
     .unwrap();
     let config = layers.judge().unwrap();
     assert_eq!((config.listen.mqtt.unwrap().port(), config.listen.http.unwrap().port()), (7, 9));
-    assert_eq!((config.grace.as_secs(), config.connect_timeout.as_secs()), (3, 5));
+    assert_eq!((config.grace.as_secs(), config.limits.connect_timeout.as_secs()), (3, 5));
     let shown = layers.to_string();
     for line in [
         "mqtt = \"127.0.0.1:7\"  # from --mqtt\n",
@@ -81,7 +81,7 @@ fn what_is_printed_can_be_read_back() {
     assert_eq!(first.judge().unwrap(), second.judge().unwrap());
     assert_eq!(first.judge().unwrap().topics, ["telemetry/%c/#"]);
     assert_eq!(first.judge().unwrap().ice, Ice::new(stun(&["stun:a.example", "stun:b.example:3479"]), Vec::new()));
-    assert_eq!(first.judge().unwrap().max_message, 1 << 20);
+    assert_eq!(first.judge().unwrap().limits.max_message, 1 << 20);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn settings_stand_in_their_section_and_keys_are_unique() {
     for text in ["[limits]\nmax_message = \"2KiB\"\n", "max_message = 2048\n"] {
         let file = File::new("section", text);
         let layers = gather(&[&file.flag()], &[]).unwrap();
-        assert_eq!(layers.judge().unwrap().max_message, 2048);
+        assert_eq!(layers.judge().unwrap().limits.max_message, 2048);
         let shown = layers.to_string();
         let section = shown.split("\n[limits]\n").nth(1).unwrap_or_else(|| panic!("no section in {shown}"));
         assert!(section.contains("max_message = "), "{shown}");
@@ -137,6 +137,41 @@ fn settings_stand_in_their_section_and_keys_are_unique() {
     let mut keys: Vec<&str> = settings().map(|setting| setting.key).collect();
     keys.sort_unstable();
     assert!(keys.windows(2).all(|two| two[0] != two[1]), "{keys:?}");
+}
+
+#[test]
+fn the_readme_shows_every_limit_with_its_default() {
+    let readme = include_str!("../../../README.md");
+    let begin = readme.find("| in `[limits]` | default | what it bounds | because | beyond it |\n").expect("the table");
+    let rows: Vec<&str> = readme[begin..].lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    let limits = SECTIONS.iter().find(|section| section.name == "limits").unwrap().settings;
+    assert_eq!(rows.len(), limits.len());
+    for (row, setting) in rows.into_iter().zip(limits) {
+        let expected = format!("| `{}` | `{}` | {} | ", setting.file_key(), (setting.default)(), setting.help);
+        assert!(row.starts_with(&expected), "{expected}\nin place of\n{row}");
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        assert!(cells.len() == 5 && cells.iter().all(|cell| !cell.is_empty()), "{row}");
+    }
+}
+
+#[test]
+fn limits_are_numbers_sizes_and_networks() {
+    let file = File::new("limits", "[limits]\nmax_rooms = 3\nexempt = [\"192.0.2.7\", \"fd00::/8\"]\n");
+    let layers = gather(&[&file.flag(), "--message-rate=7", "--byte-burst", "2MiB"], &[("DUET_MAX_WILL", "2KiB")]);
+    let layers = layers.unwrap();
+    let limits = layers.judge().unwrap().limits;
+    assert_eq!((limits.max_rooms, limits.messages.per_period, limits.max_will), (3, 7, 2048));
+    assert_eq!((limits.bytes.per_period, limits.bytes.burst), (256 * 1024, 2 * 1024 * 1024));
+    assert_eq!(limits.exempt.source("192.0.2.7".parse().unwrap()), None);
+    assert_eq!(limits.exempt.source("fdab::1".parse().unwrap()), None);
+    assert!(limits.exempt.source("127.0.0.1".parse().unwrap()).is_some());
+    assert!(layers.to_string().contains("\nmax_rooms = 3  # from "), "{layers}");
+    let empty = gather(&["--exempt="], &[]).unwrap().judge().unwrap().limits.exempt;
+    assert!(empty.source("127.0.0.1".parse().unwrap()).is_some());
+    assert!(error(&["--max-rooms=0"], &[]).contains("this is beyond that; allowed is a whole number from 1"));
+    assert!(error(&["--max-rooms=many"], &[]).contains("this is no such number"));
+    assert!(error(&["--max-will=1"], &[]).contains("these are 1 bytes; allowed is a size from 1KiB"));
+    assert!(error(&["--exempt=10.0.0.0/33"], &[]).contains("\"10.0.0.0/33\" is no network"));
 }
 
 #[test]

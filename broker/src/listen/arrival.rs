@@ -1,5 +1,6 @@
 //! Where a connection comes from: what a session knows of its client before the first byte of MQTT.
 
+use crate::limits::door::Place;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub struct Arrival {
     pub transport: Transport,
     /// The names in the client's certificate, if it showed one and it was verified.
     pub certificate: Option<Arc<CertificateNames>>,
+    /// Its place at the door, until it is let in.
+    pub place: Option<Arc<Place>>,
 }
 
 /// What MQTT goes over.
@@ -46,8 +49,8 @@ pub struct CertificateNames {
 
 impl Arrival {
     /// Arrived now, without a certificate.
-    pub fn new(address: SocketAddr, transport: Transport) -> Self {
-        Self { address, since: Instant::now(), transport, certificate: None }
+    pub fn new(address: SocketAddr, transport: Transport, place: Arc<Place>) -> Self {
+        Self { address, since: Instant::now(), transport, certificate: None, place: Some(place) }
     }
 }
 
@@ -60,6 +63,9 @@ impl CertificateNames {
 }
 
 impl Transport {
+    /// All there are.
+    pub const ALL: [Transport; 4] = [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
+
     /// Whether the bytes are encrypted on their way.
     pub fn is_encrypted(self) -> bool {
         matches!(self, Transport::Tls | Transport::Wss)

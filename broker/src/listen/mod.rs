@@ -12,9 +12,10 @@ pub use arrival::{Arrival, CertificateNames, Transport};
 use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tracing::warn;
+use tracing::{info, warn};
 
 /// Connections that the kernel may hold until they are accepted: a thousand cameras may come back
 /// at once after a power cut.
@@ -42,30 +43,67 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     bind().map_err(|error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
 }
 
-/// The next connection and where it comes from, without Nagle's delay. A failure is logged and waited out; what is open
-/// goes on.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, address)) => {
-                if let Err(error) = stream.set_nodelay(true) {
-                    warn!(%error, "TCP_NODELAY cannot be set");
+/// Accepts connections for one listener.
+struct Acceptor {
+    listener: TcpListener,
+    hub: Arc<Hub>,
+    /// Accepting fails at the moment; said once.
+    is_failing: bool,
+}
+
+impl Acceptor {
+    fn new(listener: TcpListener, hub: Arc<Hub>) -> Self {
+        Self { listener, hub, is_failing: false }
+    }
+
+    /// The next connection, without Nagle's delay, and where it comes from. A failure is said once
+    /// and waited out. It is mostly a lack of file descriptors: then the connection that is at the
+    /// door for longest gives its own up, and who is inside stays.
+    async fn accept(&mut self, transport: Transport) -> (TcpStream, Arrival) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, address)) => {
+                    if std::mem::take(&mut self.is_failing) {
+                        info!(%transport, "connections are accepted again");
+                    }
+                    if let Err(error) = stream.set_nodelay(true) {
+                        warn!(%error, "TCP_NODELAY cannot be set");
+                    }
+                    if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(TAKES_NOTHING)) {
+                        warn!(%error, "TCP_USER_TIMEOUT cannot be set");
+                    }
+                    self.hub.counters.sockets.add(1);
+                    let place = self.hub.door.arrive(address.ip());
+                    return (stream, Arrival::new(address, transport, place));
                 }
-                if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(TAKES_NOTHING)) {
-                    warn!(%error, "TCP_USER_TIMEOUT cannot be set");
+                Err(error) => {
+                    self.hub.counters.failed_accepts.add(1);
+                    if !std::mem::replace(&mut self.is_failing, true) {
+                        warn!(%error, %transport, "no connection can be accepted for now; those that are open go on");
+                    }
+                    self.hub.door.displace_oldest();
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
-                return (stream, address);
-            }
-            Err(error) => {
-                warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-/// A connection that ends before it has said anything.
-fn refused(hub: &Hub, address: SocketAddr, error: &tls::HandshakeError) {
-    let why = error.to_string();
-    hub.audit(Refused { what: What::Connection, why: &why, client: None, user: None, address: Some(address) });
+/// Shakes hands, as long as the connection need not give way. A failure is told to the audit.
+async fn handshake(
+    stream: TcpStream,
+    arrival: &Arrival,
+    tls: &tls::Tls,
+    protocol: tls::Protocol,
+    hub: &Hub,
+) -> Option<tls::Client> {
+    match arrival.place.as_ref()?.hold(tls.handshake(stream, protocol, hub.limits.connect_timeout)).await {
+        Some(Ok(client)) => return Some(client),
+        Some(Err(error)) => {
+            let (why, address) = (error.to_string(), Some(arrival.address));
+            hub.audit(Refused { what: What::Connection, why: &why, client: None, user: None, address });
+        }
+        None => hub.audit(Refused::gave_way(arrival.address)),
+    }
+    None
 }

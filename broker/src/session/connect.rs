@@ -7,6 +7,7 @@ use crate::access::{Identity, Role};
 use crate::audit::{Refused, What};
 use crate::frame::{self, Qos};
 use crate::hub::Hub;
+use crate::limits::door::{Full, Place};
 use crate::listen::Arrival;
 use crate::properties;
 use crate::switchboard::Welcome;
@@ -28,8 +29,8 @@ use tracing::debug;
 
 /// Messages of QoS 1 and 2 that a client may have under way to us (receive maximum).
 const RECEIVE_MAXIMUM: u16 = 256;
-/// Topic aliases that a client may set for us.
-const TOPIC_ALIASES: u16 = 16;
+/// Bytes of a packet up to the protocol level of a CONNECT (MQTT 3.1.2.2).
+const HEAD: usize = 12;
 
 /// A will as accepted: what is published when the connection ends without a normal DISCONNECT.
 pub(super) struct Will {
@@ -63,12 +64,27 @@ struct HelloWill<'a> {
 
 /// Receives a connection: waits for its CONNECT, answers it, and gives the session if it was
 /// accepted. The caller bounds the time.
-pub(super) async fn receive<S: Transport>(mut socket: S, arrival: Arrival, hub: Arc<Hub>) -> Option<Session<S>> {
+pub(super) async fn receive<S: Transport>(
+    mut socket: S,
+    arrival: Arrival,
+    place: &Place,
+    hub: Arc<Hub>,
+) -> Option<Session<S>> {
     let options =
         ConnectionOptions::new().maximum_packet_size_recv(hub.limits.max_packet()).receive_maximum(RECEIVE_MAXIMUM);
     let mut connection = Connection::<Server>::with_options(Version::Undetermined, options);
     connection.set_auto_ping_response(true);
-    let (events, rest) = read_first_packet(&mut socket, &hub, &mut connection).await?;
+    let (events, rest) = match read_first_packet(&mut socket, &hub, &mut connection).await? {
+        First::Packet(events, rest) => (events, rest),
+        First::TooLarge(version) => {
+            let why = format!("a CONNECT has at most {} bytes", hub.limits.max_connect);
+            let (what, address) = (What::TooLarge, Some(arrival.address));
+            hub.audit(Refused { what, why: &why, client: None, user: None, address });
+            let answer = version.and_then(|version| packets::not_connected(version, NotConnected::TooLarge, &why).ok());
+            refuse(socket, &hub, answer.map(|p| p.to_continuous_buffer()).unwrap_or_default()).await;
+            return None;
+        }
+    };
 
     let mut connect = None;
     let mut deadline = None;
@@ -99,13 +115,23 @@ pub(super) async fn receive<S: Transport>(mut socket: S, arrival: Arrival, hub: 
     let (identity, assigned, will) = match judge(&hello, &hub) {
         Ok(judged) => judged,
         Err((why, reason)) => {
-            audit(if why == NotConnected::Will { What::Will } else { What::Connect }, &reason);
+            audit(why.what(), &reason);
             let answer = packets::not_connected(version, why, &reason).map(|p| p.to_continuous_buffer());
             refuse(socket, &hub, answer.unwrap_or_default()).await;
             return None;
         }
     };
 
+    let admission = match place.admit(arrival.transport, identity.role == Role::Operator) {
+        Ok(admission) => admission,
+        Err(full) => {
+            let why = if full == Full::FromAddress { NotConnected::Quota } else { NotConnected::Busy };
+            audit(What::Connect, &full.to_string());
+            let answer = packets::not_connected(version, why, &full.to_string());
+            refuse(socket, &hub, answer.map(|p| p.to_continuous_buffer()).unwrap_or_default()).await;
+            return None;
+        }
+    };
     let outbox = Arc::new(Outbox::default());
     let resumed = loop {
         let welcome = hub.switchboard.lock().connect(&identity, &outbox, hello.clean, will.is_some(), Instant::now());
@@ -129,7 +155,7 @@ pub(super) async fn receive<S: Transport>(mut socket: S, arrival: Arrival, hub: 
     let mut properties = Vec::new();
     if version == Version::V5_0 {
         let mut add = |property: Result<Property, _>| properties.extend(property.ok());
-        add(TopicAliasMaximum::new(TOPIC_ALIASES).map(Property::TopicAliasMaximum));
+        add(TopicAliasMaximum::new(hub.limits.max_topic_aliases).map(Property::TopicAliasMaximum));
         add(SharedSubscriptionAvailable::new(0).map(Property::SharedSubscriptionAvailable));
         if expiry < hello.expiry {
             let seconds = u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX);
@@ -141,7 +167,7 @@ pub(super) async fn receive<S: Transport>(mut socket: S, arrival: Arrival, hub: 
     }
     debug!(client = %identity.id, from = %arrival, ?version, session_present, "connected");
     let max_packet_out = hello.max_packet;
-    let mut session = Session::new(socket, arrival, hub, connection, identity, outbox, version);
+    let mut session = Session::new(socket, arrival, hub, connection, identity, outbox, admission);
     session.max_packet_out = max_packet_out;
     session.will = will;
     session.expiry = expiry;
@@ -154,23 +180,38 @@ pub(super) async fn receive<S: Transport>(mut socket: S, arrival: Arrival, hub: 
     Some(session)
 }
 
-/// Reads until one packet is complete; gives what it led to, and the bytes that came after it.
+/// What comes first on a connection.
+enum First {
+    /// One packet, what it led to, and the bytes that came after it.
+    Packet(Vec<Event>, Vec<u8>),
+    /// A packet that says it is larger than a CONNECT may be; its version, if that has words for it.
+    TooLarge(Option<Version>),
+}
+
+/// Reads until one packet is complete.
 async fn read_first_packet<S: Transport>(
     socket: &mut S,
     hub: &Hub,
     connection: &mut Connection<Server>,
-) -> Option<(Vec<Event>, Vec<u8>)> {
+) -> Option<First> {
+    let mut head = Vec::with_capacity(HEAD);
     loop {
         let mut found = None;
         let read = poll_fn(|context| {
             super::with_scratch(|scratch| {
                 let bytes = std::task::ready!(super::read(socket, context, scratch))?;
                 hub.counters.bytes_received.add(bytes.len() as u64);
+                head.extend(bytes.iter().take(HEAD - head.len()));
+                if size(&head).is_some_and(|size| size > hub.limits.max_connect) {
+                    // Not handed to the library, which would wait for all of it.
+                    found = (head.len() == HEAD).then(|| First::TooLarge(version(&head)));
+                    return std::task::Poll::Ready(std::io::Result::Ok(bytes.len()));
+                }
                 let mut cursor = Cursor::new(bytes);
                 let events = connection.recv(&mut cursor);
                 if !events.is_empty() {
                     let at = usize::try_from(cursor.position()).unwrap_or(bytes.len());
-                    found = Some((events, bytes.get(at..).unwrap_or_default().to_vec()));
+                    found = Some(First::Packet(events, bytes.get(at..).unwrap_or_default().to_vec()));
                 }
                 std::task::Poll::Ready(std::io::Result::Ok(bytes.len()))
             })
@@ -184,6 +225,25 @@ async fn read_first_packet<S: Transport>(
             Ok(_) => {}
         }
     }
+}
+
+/// The size that a packet says it has, with its fixed header (MQTT 2.2.3).
+fn size(head: &[u8]) -> Option<usize> {
+    let mut remaining = 0;
+    for (at, byte) in head.iter().skip(1).take(4).enumerate() {
+        remaining |= usize::from(byte & 0x7F) << (7 * at);
+        if byte & 0x80 == 0 {
+            return Some(2 + at + remaining);
+        }
+    }
+    None
+}
+
+/// The version of a CONNECT, if it is 5.0.
+fn version(head: &[u8]) -> Option<Version> {
+    const NAME_AND_LEVEL: &[u8] = b"\0\x04MQTT\x05";
+    let at = 2 + head.iter().skip(1).take_while(|byte| *byte & 0x80 != 0).count();
+    (head.first() == Some(&0x10) && head.get(at..)?.starts_with(NAME_AND_LEVEL)).then_some(Version::V5_0)
 }
 
 /// Answers and closes.
@@ -221,10 +281,11 @@ fn accept_will(will: &HelloWill<'_>, who: &Identity, hub: &Hub) -> Result<Will, 
         };
         return Err((NotConnected::Will, reason));
     }
-    if will.payload.len() > hub.limits.max_message {
-        let reason = format!("a will has at most {} bytes", hub.limits.max_message);
-        return Err((NotConnected::Will, reason));
+    if will.payload.len() > hub.limits.max_will {
+        return Err((NotConnected::TooLarge, format!("a will has at most {} bytes", hub.limits.max_will)));
     }
+    properties::check_user(will.properties, hub.limits.user_properties)
+        .map_err(|reason| (NotConnected::Quota, reason))?;
     let delay = will.properties.iter().find_map(|property| match property {
         Property::WillDelayInterval(interval) => Some(interval.val()),
         _ => None,
@@ -305,5 +366,27 @@ pub(super) fn qos(qos: packet::Qos) -> Qos {
         packet::Qos::AtMostOnce => Qos::AtMostOnce,
         packet::Qos::AtLeastOnce => Qos::AtLeastOnce,
         packet::Qos::ExactlyOnce => Qos::ExactlyOnce,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_packet_says_of_itself_is_read_from_its_first_bytes() {
+        for (head, bytes, is_5) in [
+            (&b""[..], None, false),
+            (b"\x10", None, false),
+            (b"\x10\xff", None, false),
+            (b"\x10\xff\xff\xff\xff\x01", None, false),
+            (b"\x10\x10\0\x04MQTT\x05", Some(18), true),
+            (b"\x10\x10\0\x04MQTT\x04", Some(18), false),
+            (b"\x10\x80\x80\x01\0\x04MQTT\x05", Some(4 + 16384), true),
+            (b"\x30\x80\x80\x01\0\x04MQTT\x05", Some(4 + 16384), false),
+            (b"\x10\xff\xff\xff\x7f\0\x04MQTT\x05", Some(5 + 268_435_455), true),
+        ] {
+            assert_eq!((size(head), version(head).is_some()), (bytes, is_5), "{head:?}");
+        }
     }
 }

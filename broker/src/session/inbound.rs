@@ -13,11 +13,8 @@ use crate::switchboard::dispatch::json;
 use agent::rooms::Verdict;
 use mqtt_protocol_core::mqtt::packet::{GenericPacket, Packet, Property, RetainHandling, SubEntry};
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, PubrecReasonCode};
-use protocol::{ErrorCode, Topic};
+use protocol::{ErrorCode, PeerMessage, Topic};
 use std::time::{Duration, Instant};
-
-/// Subscriptions that one client may have.
-const MAX_SUBSCRIPTIONS: usize = 100;
 
 /// A PUBLISH of either version.
 struct Published<'a> {
@@ -32,22 +29,34 @@ struct Published<'a> {
 impl<S: Transport> Session<S> {
     pub(super) fn received(&mut self, packet: Packet, now: Instant) -> Result<(), End> {
         match packet {
-            GenericPacket::V3_1_1Publish(p) => self.publish(&Published {
-                topic: p.topic_name(),
-                payload: p.payload().as_slice(),
-                qos: qos(p.qos()),
-                retain: p.retain(),
-                id: p.packet_id(),
-                properties: &[],
-            }),
-            GenericPacket::V5_0Publish(p) => self.publish(&Published {
-                topic: p.topic_name(),
-                payload: p.payload().as_slice(),
-                qos: qos(p.qos()),
-                retain: p.retain(),
-                id: p.packet_id(),
-                properties: p.props(),
-            }),
+            GenericPacket::V3_1_1Publish(p) => self.publish(
+                &Published {
+                    topic: p.topic_name(),
+                    payload: p.payload().as_slice(),
+                    qos: qos(p.qos()),
+                    retain: p.retain(),
+                    id: p.packet_id(),
+                    properties: &[],
+                },
+                now,
+            ),
+            GenericPacket::V5_0Publish(p) => {
+                if p.props().iter().any(|property| matches!(property, Property::TopicAlias(_))) {
+                    // A few bytes on the wire that stand for a whole topic behind it.
+                    self.spend_bytes(p.topic_name().len(), now);
+                }
+                self.publish(
+                    &Published {
+                        topic: p.topic_name(),
+                        payload: p.payload().as_slice(),
+                        qos: qos(p.qos()),
+                        retain: p.retain(),
+                        id: p.packet_id(),
+                        properties: p.props(),
+                    },
+                    now,
+                )
+            }
             GenericPacket::V3_1_1Pubrec(p) => self.pubrec(p.packet_id(), true),
             GenericPacket::V5_0Pubrec(p) => {
                 self.pubrec(p.packet_id(), p.reason_code().is_none_or(|code| code == PubrecReasonCode::Success))
@@ -75,7 +84,7 @@ impl<S: Transport> Session<S> {
         }
     }
 
-    fn publish(&mut self, published: &Published<'_>) -> Result<(), End> {
+    fn publish(&mut self, published: &Published<'_>, now: Instant) -> Result<(), End> {
         self.hub.counters.publishes_received.add(1);
         if published.id == Some(0) {
             return Err(self.violation(DisconnectReasonCode::ProtocolError)); // MQTT-2.2.1-3
@@ -83,35 +92,26 @@ impl<S: Transport> Session<S> {
         if published.topic.is_empty() || published.topic.contains(['+', '#', '\0']) {
             return Err(self.violation(DisconnectReasonCode::TopicNameInvalid));
         }
-        let limit = self.hub.limits.max_message;
-        let accepted = if published.payload.len() > limit {
-            self.refuse(Refusal {
-                code: ErrorCode::TooLarge,
-                why: format!("a message has at most {limit} bytes, this one has {}", published.payload.len()),
-                room: Topic::parse(published.topic).ok().map(|topic| topic.room().to_owned()),
-            });
-            Accepted::TooLarge
-        } else {
-            let signal = |room: &str, from: &str, to: &str| match self.hub.rooms.read().may_signal(room, from, to) {
-                Verdict::Allowed | Verdict::ToAway => Ok(()),
-                Verdict::NotAMember(reason) => Err(reason.explain(room, from, to)),
-            };
-            match self.hub.rules.publish(&self.who, published.topic, signal) {
-                Ok(()) => {
-                    self.hub.uplink.push(frame::publish(
-                        &self.who.id,
-                        published.topic,
-                        published.qos,
-                        published.retain,
-                        |out| properties::encode(published.properties, out),
-                        published.payload,
-                    ));
-                    Accepted::Yes
-                }
-                Err(refusal) => {
-                    self.refuse(refusal);
-                    Accepted::Forbidden
-                }
+        let accepted = match self.judge(published, now) {
+            Ok(()) => {
+                self.hub.uplink.push(frame::publish(
+                    &self.who.id,
+                    published.topic,
+                    published.qos,
+                    published.retain,
+                    |out| properties::encode(published.properties, out),
+                    published.payload,
+                ));
+                Accepted::Yes
+            }
+            Err(refusal) => {
+                let (what, accepted) = match refusal.code {
+                    ErrorCode::TooLarge => (What::TooLarge, Accepted::TooMuch),
+                    ErrorCode::RateLimited => (What::Join, Accepted::TooMuch),
+                    _ => (What::Publish, Accepted::Forbidden),
+                };
+                self.refuse(what, refusal);
+                accepted
             }
         };
         if let Some(Ok(packet)) =
@@ -122,10 +122,49 @@ impl<S: Transport> Session<S> {
         Ok(())
     }
 
+    /// Whether a message may go on: its size, its properties, the rules, and how often its address
+    /// may join.
+    fn judge(&self, published: &Published<'_>, now: Instant) -> Result<(), Refusal> {
+        let room = || Topic::parse(published.topic).ok().map(|topic| topic.room().to_owned());
+        let (limit, size) = (self.hub.limits.max_message, published.payload.len());
+        if size > limit {
+            let why = format!("a message has at most {limit} bytes, this one has {size}");
+            return Err(Refusal { code: ErrorCode::TooLarge, why, room: room() });
+        }
+        properties::check_user(published.properties, self.hub.limits.user_properties).map_err(|why| Refusal {
+            code: ErrorCode::TooLarge,
+            why,
+            room: room(),
+        })?;
+        let signal = |room: &str, from: &str, to: &str| match self.hub.rooms.read().may_signal(room, from, to) {
+            Verdict::Allowed | Verdict::ToAway => Ok(()),
+            Verdict::NotAMember(reason) => Err(reason.explain(room, from, to)),
+        };
+        self.hub.rules.publish(&self.who, published.topic, signal)?;
+        if self.may_join(published, now) {
+            return Ok(());
+        }
+        let why = format!(
+            "from one address come at most {} joins a minute; try again later",
+            self.hub.limits.joins.per_period
+        );
+        Err(Refusal { code: ErrorCode::RateLimited, why, room: room() })
+    }
+
+    /// Whether this is no join, or one that its address may still make. Only what is said to the
+    /// agent is looked into.
+    fn may_join(&self, published: &Published<'_>, now: Instant) -> bool {
+        let Some(source) = self.admission.source() else { return true };
+        let is_join = published.topic.contains("/agent/")
+            && matches!(Topic::parse(published.topic), Ok(Topic::ToAgent { .. }))
+            && matches!(PeerMessage::decode(published.payload), Ok(PeerMessage::Join { .. }));
+        !is_join || self.hub.joins.lock().try_take(source, self.hub.clock.nanos(now))
+    }
+
     /// Has the client told of a refusal; in order with the agent's other words to it.
-    fn refuse(&self, refusal: Refusal) {
+    pub(super) fn refuse(&self, what: What, refusal: Refusal) {
         let Refusal { code, why, room } = refusal;
-        self.audit(if code == ErrorCode::TooLarge { What::TooLarge } else { What::Publish }, &why);
+        self.audit(what, &why);
         self.hub.uplink.push(Frame::Refused { client: self.who.id.clone(), room, code, why }.encode());
     }
 
@@ -170,7 +209,7 @@ impl<S: Transport> Session<S> {
             for entry in entries {
                 let (filter, options) = (entry.topic_filter(), entry.sub_opts());
                 let verdict = self.hub.rules.subscribe(&self.who, filter).and_then(|()| {
-                    let has_room = switchboard.subscriptions_of(&self.who.id) < MAX_SUBSCRIPTIONS;
+                    let has_room = switchboard.subscriptions_of(&self.who.id) < self.hub.limits.max_subscriptions;
                     has_room.then_some(qos(options.qos())).ok_or(NotGranted::TooMany)
                 });
                 if let Err(why) = verdict {

@@ -6,6 +6,7 @@
 //! An idle session holds no buffers; all sessions of a thread read into one scratch buffer.
 
 mod connect;
+mod held;
 mod inbound;
 pub mod outbox;
 mod packets;
@@ -15,8 +16,11 @@ use crate::access::Identity;
 use crate::audit::{Refused, What};
 use crate::frame::{Frame, Qos};
 use crate::hub::Hub;
+use crate::limits::door::Admission;
+use crate::limits::pace::Meter;
 use crate::listen::Arrival;
 use connect::Will;
+use held::Held;
 use mqtt_protocol_core::mqtt::common::Cursor;
 use mqtt_protocol_core::mqtt::connection::{Event, TimerKind};
 use mqtt_protocol_core::mqtt::packet::{GenericPacket, Packet};
@@ -82,16 +86,29 @@ async fn write_last<S: Transport>(socket: &mut S, bytes: &[u8]) {
 
 /// Serves one connection, which came from `arrival`, to its end. The time until its CONNECT runs since it arrived.
 pub async fn serve<S: Transport>(socket: S, arrival: Arrival, hub: Arc<Hub>) {
-    let limit = hub.limits.connect_timeout;
-    let (from, served) = (arrival.address, hub.clone());
+    if let Some(session) = let_in(socket, arrival, hub).await {
+        session.run().await;
+    }
+}
+
+/// Waits at the door for the CONNECT; no longer than it may, and only while it need not give way.
+async fn let_in<S: Transport>(socket: S, mut arrival: Arrival, hub: Arc<Hub>) -> Option<Session<S>> {
+    let place = arrival.place.take()?;
+    let (address, limit) = (arrival.address, hub.limits.connect_timeout);
     let deadline = arrival.since + limit;
-    match tokio::time::timeout_at(deadline.into(), Box::pin(connect::receive(socket, arrival, hub))).await {
-        Ok(Some(session)) => session.run().await,
-        Ok(None) => {}
-        Err(_) => {
+    let receive = Box::pin(connect::receive(socket, arrival, &place, hub.clone()));
+    let received = tokio::time::timeout_at(deadline.into(), receive);
+    match place.hold(received).await {
+        Some(Ok(session)) => session,
+        Some(Err(_)) => {
             let why = format!("no CONNECT within {}", humantime::format_duration(limit));
-            let (client, user, address) = (None, None, Some(from));
-            served.audit(Refused { what: What::Connection, why: &why, client, user, address });
+            let (client, user, address) = (None, None, Some(address));
+            hub.audit(Refused { what: What::Connection, why: &why, client, user, address });
+            None
+        }
+        None => {
+            hub.audit(Refused::gave_way(address));
+            None
         }
     }
 }
@@ -146,6 +163,11 @@ struct Session<S: Transport> {
     keep_alive: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
     left: bool,
+    /// What the client has sent of what it may.
+    messages: Meter,
+    bytes: Meter,
+    held: Option<Box<Held>>,
+    admission: Admission,
 }
 
 impl<S: Transport> Session<S> {
@@ -156,8 +178,9 @@ impl<S: Transport> Session<S> {
         connection: Connection<Server>,
         who: Identity,
         outbox: Arc<Outbox>,
-        version: Version,
+        admission: Admission,
     ) -> Self {
+        let version = connection.get_protocol_version();
         hub.session_begins();
         Self {
             socket,
@@ -178,6 +201,10 @@ impl<S: Transport> Session<S> {
             keep_alive: None,
             timer: None,
             left: false,
+            messages: Meter::default(),
+            bytes: Meter::default(),
+            held: None,
+            admission,
         }
     }
 
@@ -245,6 +272,9 @@ impl<S: Transport> Session<S> {
     }
 
     fn poll_keep_alive(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        if self.is_held_back() {
+            return Poll::Pending; // what it sends meanwhile is not read
+        }
         while let (Some(deadline), Some(timer)) = (self.keep_alive, &mut self.timer) {
             ready!(timer.as_mut().poll(context));
             if Instant::now() < deadline {
@@ -272,21 +302,29 @@ impl<S: Transport> Session<S> {
         if self.unwritten.len() - self.written > MAX_UNWRITTEN {
             return Poll::Pending;
         }
+        ready!(self.poll_held_back(context))?;
         ready!(self.hub.uplink.poll_room(context));
         let now = Instant::now();
         if !self.stash.is_empty() {
             let stash = std::mem::take(&mut self.stash);
             return Poll::Ready(self.feed(&stash, now));
         }
-        with_scratch(|scratch| match ready!(read(&mut self.socket, context, scratch)) {
-            Ok([]) => Poll::Ready(Err(End::Lost)),
-            Ok(bytes) => {
-                self.hub.counters.bytes_received.add(bytes.len() as u64);
-                Poll::Ready(self.feed(bytes, now))
-            }
-            Err(error) => {
-                debug!(client = %self.who.id, %error, "cannot read");
-                Poll::Ready(Err(End::Lost))
+        with_scratch(|scratch| {
+            let Poll::Ready(read) = read(&mut self.socket, context, scratch) else {
+                self.has_paused();
+                return Poll::Pending;
+            };
+            match read {
+                Ok([]) => Poll::Ready(Err(End::Lost)),
+                Ok(bytes) => {
+                    self.hub.counters.bytes_received.add(bytes.len() as u64);
+                    self.spend_bytes(bytes.len(), now);
+                    Poll::Ready(self.feed(bytes, now))
+                }
+                Err(error) => {
+                    debug!(client = %self.who.id, %error, "cannot read");
+                    Poll::Ready(Err(End::Lost))
+                }
             }
         })
     }
@@ -300,7 +338,8 @@ impl<S: Transport> Session<S> {
             if at >= bytes.len() {
                 return Ok(());
             }
-            if !self.hub.uplink.has_room() || self.unwritten.len() - self.written > MAX_UNWRITTEN {
+            let may_write = self.unwritten.len() - self.written <= MAX_UNWRITTEN;
+            if self.is_held_back() || !may_write || !self.hub.uplink.has_room() {
                 self.stash = bytes[at..].to_vec();
                 return Ok(());
             }
@@ -324,6 +363,9 @@ impl<S: Transport> Session<S> {
             match event {
                 Event::NotifyPacketReceived(packet) => {
                     self.hub.counters.packets_received.add(1);
+                    if !packets::is_acknowledgement(&packet) {
+                        self.spend_message(now);
+                    }
                     self.received(packet, now)?;
                 }
                 Event::RequestSendPacket { packet, .. } => self.write_packet(&packet),
@@ -375,6 +417,11 @@ impl<S: Transport> Session<S> {
     /// Ends the connection for something that the client must not do.
     fn violation(&mut self, code: DisconnectReasonCode) -> End {
         self.audit(What::Malformed, &format!("{code:?}"));
+        self.end_with(code)
+    }
+
+    /// Ends the connection; a client of 5.0 is told why.
+    fn end_with(&mut self, code: DisconnectReasonCode) -> End {
         if let Some(Ok(packet)) = packets::disconnect(self.version, code) {
             self.send(packet);
         }

@@ -1,14 +1,11 @@
 //! The queue between the switchboard and one session: bounded, and woken once for many.
 
 use crate::frame::{Message, Qos};
+use crate::limits::Bound;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
-
-/// Bytes and messages that may wait for a client that reads slowly.
-const MAX_BYTES: usize = 1024 * 1024;
-const MAX_MESSAGES: usize = 4096;
 
 /// A message for one client.
 #[derive(Debug, Clone)]
@@ -64,9 +61,9 @@ pub enum Put {
 impl Outbox {
     /// Queues a delivery. A full queue loses QoS 0; anything above ends the connection, since the
     /// client would miss what it was promised.
-    pub fn put(&self, delivery: Delivery) -> Put {
+    pub fn put(&self, delivery: Delivery, bound: Bound) -> Put {
         let mut inner = self.0.lock();
-        if inner.bytes >= MAX_BYTES || inner.queue.len() >= MAX_MESSAGES {
+        if inner.bytes >= bound.bytes || inner.queue.len() >= bound.number {
             if delivery.qos > Qos::AtMostOnce && inner.ending.is_none() {
                 inner.ending = Some(Ending::TooSlow);
                 inner.wake();
@@ -153,6 +150,10 @@ impl Inner {
 mod tests {
     use super::*;
 
+    const MAX_BYTES: usize = 1024 * 1024;
+    const MAX_MESSAGES: usize = 4096;
+    const BOUND: Bound = Bound { number: MAX_MESSAGES, bytes: MAX_BYTES };
+
     fn delivery(bytes: usize, qos: Qos) -> Delivery {
         Delivery {
             message: Message::own(String::new(), vec![0; bytes], qos),
@@ -170,24 +171,24 @@ mod tests {
     #[test]
     fn a_full_queue_loses_qos_0_and_ends_the_client_above() {
         let outbox = Outbox::default();
-        assert_eq!(outbox.put(delivery(MAX_BYTES, Qos::AtMostOnce)), Put::Queued);
-        assert_eq!(outbox.put(delivery(1, Qos::AtMostOnce)), Put::Dropped);
+        assert_eq!(outbox.put(delivery(MAX_BYTES, Qos::AtMostOnce), BOUND), Put::Queued);
+        assert_eq!(outbox.put(delivery(1, Qos::AtMostOnce), BOUND), Put::Dropped);
         assert_eq!(poll(&outbox), Poll::Ready(None));
-        assert_eq!(outbox.put(delivery(1, Qos::AtLeastOnce)), Put::Dropped);
+        assert_eq!(outbox.put(delivery(1, Qos::AtLeastOnce), BOUND), Put::Dropped);
         assert_eq!(poll(&outbox), Poll::Ready(Some(Ending::TooSlow)));
     }
 
     #[test]
     fn many_small_messages_are_bounded_too() {
         let outbox = Outbox::default();
-        let queued = (0..MAX_MESSAGES * 2).filter(|_| outbox.put(delivery(0, Qos::AtMostOnce)) == Put::Queued);
+        let queued = (0..MAX_MESSAGES * 2).filter(|_| outbox.put(delivery(0, Qos::AtMostOnce), BOUND) == Put::Queued);
         assert_eq!(queued.count(), MAX_MESSAGES);
     }
 
     #[test]
     fn a_stopping_broker_lets_the_queue_run_empty_first() {
         let outbox = Outbox::default();
-        assert_eq!(outbox.put(delivery(1, Qos::AtMostOnce)), Put::Queued);
+        assert_eq!(outbox.put(delivery(1, Qos::AtMostOnce), BOUND), Put::Queued);
         outbox.end(Ending::ShuttingDown);
         assert_eq!(poll(&outbox), Poll::Ready(None));
         assert!(outbox.take_if(|_| true).is_some());

@@ -3,10 +3,11 @@
 
 use super::outbox::{Delivery, Ending};
 use crate::access::authorize::NotGranted;
+use crate::audit::What;
 use crate::frame::Qos;
 use crate::properties;
 use bytes::BufMut;
-use mqtt_protocol_core::mqtt::packet::{self, Packet, Property, SubscriptionIdentifier, v3_1_1, v5_0};
+use mqtt_protocol_core::mqtt::packet::{self, GenericPacket, Packet, Property, SubscriptionIdentifier, v3_1_1, v5_0};
 use mqtt_protocol_core::mqtt::result_code::{
     ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, PubackReasonCode, PubrecReasonCode, SubackReasonCode,
     SubackReturnCode, UnsubackReasonCode,
@@ -29,6 +30,23 @@ pub enum NotConnected {
     AuthenticationMethod,
     /// The broker stops.
     Stopping,
+    /// As many are connected as there may be.
+    Busy,
+    /// The client, or its address, has as much as it may have.
+    Quota,
+    /// The CONNECT, or its will, is too large.
+    TooLarge,
+}
+
+impl NotConnected {
+    /// What was refused with it.
+    pub fn what(self) -> What {
+        match self {
+            NotConnected::Will => What::Will,
+            NotConnected::TooLarge => What::TooLarge,
+            _ => What::Connect,
+        }
+    }
 }
 
 /// What becomes of a published message, for PUBACK and PUBREC.
@@ -38,8 +56,8 @@ pub enum Accepted {
     Yes,
     /// Access refused it.
     Forbidden,
-    /// Larger than a message may be.
-    TooLarge,
+    /// It, or what it asks for, is more than there may be.
+    TooMuch,
 }
 
 /// Builders fail only for values that the types here cannot have.
@@ -54,6 +72,9 @@ pub fn not_connected(version: Version, why: NotConnected, reason: &str) -> Built
             NotConnected::Forbidden | NotConnected::Will => ConnectReasonCode::NotAuthorized,
             NotConnected::AuthenticationMethod => ConnectReasonCode::BadAuthenticationMethod,
             NotConnected::Stopping => ConnectReasonCode::ServerUnavailable,
+            NotConnected::Busy => ConnectReasonCode::ServerBusy,
+            NotConnected::Quota => ConnectReasonCode::QuotaExceeded,
+            NotConnected::TooLarge => ConnectReasonCode::PacketTooLarge,
         };
         let reason = Property::ReasonString(packet::ReasonString::new(reason)?);
         return Ok(v5_0::Connack::builder()
@@ -69,7 +90,8 @@ pub fn not_connected(version: Version, why: NotConnected, reason: &str) -> Built
         NotConnected::Forbidden | NotConnected::Will | NotConnected::AuthenticationMethod => {
             ConnectReturnCode::NotAuthorized
         }
-        NotConnected::Stopping => ConnectReturnCode::ServerUnavailable,
+        NotConnected::TooLarge => ConnectReturnCode::NotAuthorized,
+        NotConnected::Stopping | NotConnected::Busy | NotConnected::Quota => ConnectReturnCode::ServerUnavailable,
     };
     Ok(v3_1_1::Connack::builder().session_present(false).return_code(code).build()?.into())
 }
@@ -102,7 +124,7 @@ pub fn acknowledged(version: Version, qos: Qos, id: u16, accepted: Accepted) -> 
             let packet = match accepted {
                 Accepted::Yes => packet,
                 Accepted::Forbidden => packet.reason_code(PubackReasonCode::NotAuthorized),
-                Accepted::TooLarge => packet.reason_code(PubackReasonCode::QuotaExceeded),
+                Accepted::TooMuch => packet.reason_code(PubackReasonCode::QuotaExceeded),
             };
             Some(packet.build().map(Into::into))
         }
@@ -111,11 +133,27 @@ pub fn acknowledged(version: Version, qos: Qos, id: u16, accepted: Accepted) -> 
             let packet = match accepted {
                 Accepted::Yes => packet,
                 Accepted::Forbidden => packet.reason_code(PubrecReasonCode::NotAuthorized),
-                Accepted::TooLarge => packet.reason_code(PubrecReasonCode::QuotaExceeded),
+                Accepted::TooMuch => packet.reason_code(PubrecReasonCode::QuotaExceeded),
             };
             Some(packet.build().map(Into::into))
         }
     }
+}
+
+/// Whether a packet answers one of ours; a client that is sent much sends many.
+pub fn is_acknowledgement(packet: &Packet) -> bool {
+    use GenericPacket as P;
+    matches!(
+        packet,
+        P::V3_1_1Puback(_)
+            | P::V3_1_1Pubrec(_)
+            | P::V3_1_1Pubrel(_)
+            | P::V3_1_1Pubcomp(_)
+            | P::V5_0Puback(_)
+            | P::V5_0Pubrec(_)
+            | P::V5_0Pubrel(_)
+            | P::V5_0Pubcomp(_)
+    )
 }
 
 /// PUBREL, the sender's second step of QoS 2.

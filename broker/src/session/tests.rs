@@ -2,20 +2,18 @@ use super::*;
 use crate::access::authenticate::Users;
 use crate::access::authorize::Rules;
 use crate::backbone;
-use crate::hub::Limits;
 use agent::rooms::{Config, Rooms};
 use tokio::io::duplex;
 
 fn hub() -> Arc<Hub> {
-    let limits =
-        Limits { connect_timeout: Duration::from_secs(5), max_message: 1024, session_expiry: Duration::from_secs(60) };
+    let limits = crate::config::default_limits();
     let (uplink, _) = backbone::start().unwrap();
     Arc::new(Hub::new(Users::new("token".into()), Rules::default(), limits, Rooms::new(Config::default()), uplink))
 }
 
-fn arrival() -> Arrival {
-    let address = (std::net::Ipv4Addr::LOCALHOST, 1).into();
-    Arrival::new(address, crate::listen::Transport::Tcp)
+fn arrival(hub: &Hub) -> Arrival {
+    let address: std::net::SocketAddr = (std::net::Ipv4Addr::LOCALHOST, 1).into();
+    Arrival::new(address, crate::listen::Transport::Tcp, hub.door.arrive(address.ip()))
 }
 
 /// A socket that panics when it is read from for the second time.
@@ -50,7 +48,7 @@ const CONNECT: &[u8] = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01x";
 async fn a_session_that_panics_gives_its_place_up() {
     let hub = hub();
     let (mut client, server) = duplex(1024);
-    let session = tokio::spawn(serve(Trap(server, 0), arrival(), hub.clone()));
+    let session = tokio::spawn(serve(Trap(server, 0), arrival(&hub), hub.clone()));
     use tokio::io::AsyncReadExt;
     client.write_all(CONNECT).await.unwrap();
     let mut connack = [0; 4];

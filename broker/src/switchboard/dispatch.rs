@@ -1,11 +1,11 @@
 //! What happens to a frame that comes out of the backbone.
 
-use super::{Client, Delivery, Line, MAX_QUEUED, MAX_QUEUED_BYTES, NO_ROOM, Switchboard, filter};
+use super::{Bounds, Client, Delivery, Line, NO_ROOM, Switchboard, filter};
 use crate::access::Role;
 use crate::audit::{self, Refused, What};
 use crate::frame::{Frame, Message, Qos};
 use agent::rooms::{Input, Output, Verdict};
-use protocol::{ErrorCode, PeerId, RoomId, Timestamp, Topic};
+use protocol::{ErrorCode, PeerId, PeerMessage, RoomId, Timestamp, Topic};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::time::Instant;
@@ -80,8 +80,14 @@ impl Switchboard {
         match Topic::parse(&topic) {
             Ok(Topic::ToAgent { room, from }) => {
                 self.show(&message, now);
-                if let Ok(from) = PeerId::new(from) {
-                    self.agent(Input::Message { room, from: &from, payload: &message.payload }, now);
+                let Ok(from) = PeerId::new(from) else { return };
+                match self.may_come_in(room, &from, &message.payload) {
+                    Ok(()) => self.agent(Input::Message { room, from: &from, payload: &message.payload }, now),
+                    Err(why) => {
+                        let client = Some(from.as_str());
+                        self.audit.refused(Refused { what: What::Join, why: &why, client, user: None, address: None });
+                        self.refuse(&from, Some(room), ErrorCode::RateLimited, &why, now);
+                    }
                 }
             }
             Ok(Topic::Signal { room, to, from }) => self.signal(room, to, from, message, now),
@@ -92,6 +98,23 @@ impl Switchboard {
             Ok(_) => {}
             Err(_) => self.deliver_to_open(message, now),
         }
+    }
+
+    /// Whether this is no join that would make more rooms, or seats of its peer, than there may be.
+    fn may_come_in(&self, room: &str, from: &PeerId, payload: &[u8]) -> Result<(), String> {
+        let Bounds { rooms: most, rooms_per_peer: most_seats, .. } = self.bounds;
+        let rooms = self.rooms.read();
+        let (is_full, has_all) = (rooms.len() >= most, rooms.seats_of(from.as_str()) >= most_seats);
+        if !(is_full || has_all) || !matches!(PeerMessage::decode(payload), Ok(PeerMessage::Join { .. })) {
+            return Ok(());
+        }
+        if has_all && !rooms.is_member(room, from.as_str()) {
+            return Err(format!("a peer is in at most {most_seats} rooms at once; leave one first"));
+        }
+        if is_full && !rooms.exists(room) {
+            return Err(format!("there are {most} rooms, and no more may be made; try again later"));
+        }
+        Ok(())
     }
 
     fn signal(&mut self, room: &str, to: &str, from: &str, message: Message, now: Now) {
@@ -189,7 +212,7 @@ impl Switchboard {
         let Some(granted) = qos else { return };
         let qos = granted.min(message.qos);
         let delivery = Delivery { message, qos, retain: false, subscriptions, received: now.instant };
-        if !client.put(delivery) {
+        if !client.put(delivery, self.bounds) {
             self.counters.dropped.add(1);
         }
     }
@@ -208,8 +231,10 @@ impl Switchboard {
         self.operators.matching(message.topic(), &mut |id, own| receivers.add(id, own, &message));
         self.opened.matching(message.topic(), &mut |id, own| receivers.add(id, own, &message));
         self.deliver(receivers, &message, now);
-        if message.retain && !self.retained.set(message, now.instant) {
+        if message.retain && !self.retained.set(message.clone(), now.instant) {
             self.counters.dropped.add(1);
+            let (why, client) = ("no more retained messages are kept than there are", Some(message.from()));
+            self.audit.refused(Refused { what: What::Publish, why, client, user: None, address: None });
         }
     }
 
@@ -222,7 +247,7 @@ impl Switchboard {
                 subscriptions: granted.ids,
                 received: now.instant,
             };
-            if !self.clients.get_mut(&id).is_some_and(|client| client.put(delivery)) {
+            if !self.clients.get_mut(&id).is_some_and(|client| client.put(delivery, self.bounds)) {
                 self.counters.dropped.add(1);
             }
         }
@@ -231,13 +256,13 @@ impl Switchboard {
 
 impl Client {
     /// `false` if there is no room for it.
-    fn put(&mut self, delivery: Delivery) -> bool {
+    fn put(&mut self, delivery: Delivery, bounds: Bounds) -> bool {
         match &mut self.line {
-            Line::Connected(outbox) => outbox.put(delivery) == crate::session::outbox::Put::Queued,
+            Line::Connected(outbox) => outbox.put(delivery, bounds.queue) == crate::session::outbox::Put::Queued,
             Line::Disconnected(_) if delivery.qos == Qos::AtMostOnce => true,
             Line::Disconnected(session) => {
                 let bytes = session.bytes + delivery.message.size();
-                let fits = session.queue.len() < MAX_QUEUED && bytes <= MAX_QUEUED_BYTES;
+                let fits = session.queue.len() < bounds.session_queue.number && bytes <= bounds.session_queue.bytes;
                 if fits {
                     session.bytes = bytes;
                     session.queue.push_back(delivery);

@@ -14,6 +14,7 @@ mod subscribers;
 use crate::access::{Identity, Role};
 use crate::audit::Audit;
 use crate::frame::{Message, Qos};
+use crate::limits::{Bound, Limits};
 use crate::session::outbox::{Delivery, Ending, Outbox, Put};
 use crate::session::suspended::Suspended;
 use crate::sys::Counters;
@@ -30,9 +31,16 @@ use subscribers::Subscribers;
 /// The room in whose name a client is told of an error that is about no room.
 pub const NO_ROOM: &str = "-";
 
-/// Bounds for a persistent session without a connection.
-const MAX_QUEUED: usize = 100;
-const MAX_QUEUED_BYTES: usize = 256 * 1024;
+/// What is bounded here.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// What waits for a client that is connected.
+    queue: Bound,
+    /// What waits for one that is not.
+    session_queue: Bound,
+    rooms: usize,
+    rooms_per_peer: usize,
+}
 
 /// One subscription of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +111,7 @@ pub struct Switchboard {
     wills: HashMap<PeerId, (Instant, Message)>,
     /// Rooms of which operators have not seen the latest count of messages.
     stale: HashSet<Box<str>>,
+    bounds: Bounds,
     rooms: Arc<RwLock<Rooms>>,
     counters: Arc<Counters>,
     audit: Arc<Audit>,
@@ -110,16 +119,22 @@ pub struct Switchboard {
 
 impl Switchboard {
     /// Nobody is connected.
-    pub fn new(rooms: Arc<RwLock<Rooms>>, counters: Arc<Counters>, audit: Arc<Audit>) -> Self {
+    pub fn new(rooms: Arc<RwLock<Rooms>>, limits: &Limits, counters: Arc<Counters>, audit: Arc<Audit>) -> Self {
         Self {
             clients: HashMap::new(),
             operators: Subscribers::default(),
             opened: Subscribers::default(),
-            retained: Retained::default(),
+            retained: Retained::new(limits.retained),
             held: Held::default(),
             expiries: BTreeSet::new(),
             wills: HashMap::new(),
             stale: HashSet::new(),
+            bounds: Bounds {
+                queue: limits.queue,
+                session_queue: limits.session_queue,
+                rooms: limits.max_rooms,
+                rooms_per_peer: limits.max_rooms_per_peer,
+            },
             rooms,
             counters,
             audit,
@@ -169,7 +184,7 @@ impl Switchboard {
         let (resumed, subscriptions) = match earlier {
             Some((session, subscriptions)) => {
                 for delivery in session.queue {
-                    self.count(outbox.put(delivery));
+                    self.count(outbox.put(delivery, self.bounds.queue));
                 }
                 (Some(session.suspended), subscriptions)
             }
@@ -189,7 +204,15 @@ impl Switchboard {
                     if let Some(client) = self.clients.get_mut(id) {
                         let mut queue = outbox.drain();
                         queue.retain(|delivery| delivery.qos > Qos::AtMostOnce);
-                        queue.truncate(MAX_QUEUED);
+                        let Bound { number, bytes: most } = self.bounds.session_queue;
+                        let mut bytes = 0;
+                        let fits = queue.iter().take(number).take_while(|delivery| {
+                            bytes += delivery.message.size();
+                            bytes <= most
+                        });
+                        let fitting = fits.count();
+                        self.counters.dropped.add((queue.len() - fitting) as u64);
+                        queue.truncate(fitting);
                         let bytes = queue.iter().map(|delivery| delivery.message.size()).sum();
                         self.expiries.insert((expires, id.clone()));
                         let session = Persistent { queue, bytes, expires, suspended };
@@ -274,7 +297,7 @@ impl Switchboard {
                 subscriptions: subscription.id.into_iter().collect(),
                 received,
             };
-            self.count(outbox.put(delivery));
+            self.count(outbox.put(delivery, self.bounds.queue));
         };
         for (message, received) in self.retained.matching(&subscription.filter, now) {
             deliver(message, *received);

@@ -3,22 +3,25 @@
 
 use super::filter;
 use crate::frame::Message;
+use crate::limits::Bound;
 use crate::properties;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Bounds for all retained messages together.
-const MAX_MESSAGES: usize = 10_000;
-const MAX_BYTES: usize = 64 * 1024 * 1024;
-
 /// The last retained message of each topic.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Retained {
+    bound: Bound,
     topics: HashMap<Box<str>, (Message, Instant)>,
     bytes: usize,
 }
 
 impl Retained {
+    /// With a bound for all of them together.
+    pub fn new(bound: Bound) -> Self {
+        Self { bound, topics: HashMap::new(), bytes: 0 }
+    }
+
     /// How many topics have one.
     pub fn len(&self) -> usize {
         self.topics.len()
@@ -39,7 +42,7 @@ impl Retained {
         if message.payload.is_empty() {
             return true;
         }
-        if self.topics.len() >= MAX_MESSAGES || self.bytes + message.size() > MAX_BYTES {
+        if self.topics.len() >= self.bound.number || self.bytes + message.size() > self.bound.bytes {
             return false;
         }
         self.bytes += message.size();
@@ -77,6 +80,9 @@ mod tests {
     use super::*;
     use crate::frame::Qos;
 
+    const MAX_MESSAGES: usize = 100;
+    const BOUND: Bound = Bound { number: MAX_MESSAGES, bytes: 1000 };
+
     fn message(topic: &str, payload: &str) -> Message {
         Message::own(topic.into(), payload.into(), Qos::AtMostOnce)
     }
@@ -84,7 +90,7 @@ mod tests {
     #[test]
     fn the_last_one_counts_and_an_empty_one_forgets() {
         let now = Instant::now();
-        let mut retained = Retained::default();
+        let mut retained = Retained::new(BOUND);
         assert!(retained.set(message("a/b", "1"), now) && retained.set(message("a/b", "22"), now));
         assert_eq!((retained.len(), retained.bytes()), (1, 5));
         let found: Vec<_> = retained.matching("a/+", now).map(|(m, _)| m.payload.clone()).collect();
@@ -96,7 +102,7 @@ mod tests {
     #[test]
     fn there_is_a_bound() {
         let now = Instant::now();
-        let mut retained = Retained::default();
+        let mut retained = Retained::new(BOUND);
         let kept = (0..MAX_MESSAGES + 5).filter(|i| retained.set(message(&i.to_string(), "x"), now)).count();
         assert_eq!(kept, MAX_MESSAGES);
         assert!(retained.set(message("0", "y"), now), "a topic that is there may change");
@@ -105,7 +111,7 @@ mod tests {
     #[test]
     fn what_expires_goes() {
         let now = Instant::now();
-        let mut retained = Retained::default();
+        let mut retained = Retained::new(BOUND);
         let mut expiring = message("a", "1");
         expiring.properties = [2, 0, 0, 0, 5].to_vec().into();
         assert!(retained.set(expiring, now));

@@ -6,7 +6,8 @@ mod page;
 mod status;
 
 use super::tls::{Protocol, Tls};
-use super::{Arrival, Transport, websocket};
+use super::{Acceptor, Arrival, Transport, websocket};
+use crate::audit::Refused;
 use crate::hub::Hub;
 use axum::Router;
 use axum::middleware;
@@ -17,7 +18,6 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 pub use origin::Origin;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -53,33 +53,33 @@ pub struct Site {
 /// that a CONNECT has.
 pub async fn serve(listener: TcpListener, site: Arc<Site>, face: Face, tls: Option<Arc<Tls>>) {
     let routes = routes(site.clone(), face);
+    let mut acceptor = Acceptor::new(listener, site.hub.clone());
     loop {
-        let (stream, address) = super::accept(&listener).await;
-        site.hub.counters.sockets.add(1);
-        let (routes, limit) = (routes.clone(), site.hub.limits.connect_timeout);
         match tls.clone() {
-            None => drop(tokio::spawn(converse(stream, Arrival::new(address, Transport::Ws), routes, limit))),
-            Some(tls) => drop(tokio::spawn(encrypt(stream, address, tls, routes, site.clone()))),
+            None => {
+                let (stream, arrival) = acceptor.accept(Transport::Ws).await;
+                drop(tokio::spawn(converse(stream, arrival, routes.clone(), site.hub.clone())));
+            }
+            Some(tls) => {
+                let (stream, arrival) = acceptor.accept(Transport::Wss).await;
+                drop(tokio::spawn(encrypt(stream, arrival, tls, routes.clone(), site.hub.clone())));
+            }
         }
     }
 }
 
-async fn encrypt(stream: TcpStream, address: SocketAddr, tls: Arc<Tls>, routes: Router, site: Arc<Site>) {
-    let mut arrival = Arrival::new(address, Transport::Wss);
-    let limit = site.hub.limits.connect_timeout;
-    match tls.handshake(stream, Protocol::Http, limit).await {
-        Ok(client) => {
-            arrival.certificate = client.certificate;
-            converse(client.stream, arrival, routes, limit).await;
-        }
-        Err(error) => crate::listen::refused(&site.hub, address, &error),
+async fn encrypt(stream: TcpStream, mut arrival: Arrival, tls: Arc<Tls>, routes: Router, hub: Arc<Hub>) {
+    if let Some(client) = crate::listen::handshake(stream, &arrival, &tls, Protocol::Http, &hub).await {
+        arrival.certificate = client.certificate;
+        converse(client.stream, arrival, routes, hub).await;
     }
 }
 
-async fn converse<S>(stream: S, arrival: Arrival, routes: Router, limit: Duration)
+async fn converse<S>(stream: S, arrival: Arrival, routes: Router, hub: Arc<Hub>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let (address, Some(place)) = (arrival.address, arrival.place.clone()) else { return };
     let service = TowerToHyperService::new(routes);
     let is_first = AtomicBool::new(true);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
@@ -93,12 +93,14 @@ where
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limit)
+        .header_read_timeout(hub.limits.connect_timeout)
         .max_buf_size(MAX_BUFFER)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    if let Err(error) = connection.await {
-        debug!(%error, "HTTP connection ends");
+    match place.hold(connection).await {
+        Some(Ok(())) => {}
+        Some(Err(error)) => debug!(%error, "HTTP connection ends"),
+        None => hub.audit(Refused::gave_way(address)),
     }
 }
 
