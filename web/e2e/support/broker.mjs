@@ -1,5 +1,5 @@
 // A broker of its own for each test: the real binary on free ports of the loopback address.
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { within } from './wait.mjs';
 
 const STARTS_WITHIN = 10_000;
@@ -32,6 +33,7 @@ function binary() {
 /**
  * @typedef {object} Setting
  * @property {string[]} [flags] further flags
+ * @property {boolean} [https] serve the page over HTTPS alone, with a certificate that nobody has signed
  */
 
 export class Broker {
@@ -41,27 +43,31 @@ export class Broker {
   #stateDir = '';
   /** @type {string[]} */
   #flags = [];
+  #scheme = 'http';
   /** Where it listens, as `host:port`; kept across restarts. */
   mqtt = FREE;
   http = FREE;
 
   /** @param {Setting} [setting] */
-  static async start({ flags = [] } = {}) {
+  static async start({ flags = [], https = false } = {}) {
     const broker = new Broker();
-    broker.#flags = flags;
     broker.#stateDir = await mkdtemp(join(tmpdir(), 'duet-e2e-'));
+    broker.#flags = flags;
+    if (https) await broker.#certify();
     await broker.restart();
     return broker;
   }
 
   /** The address of the page, without a slash at the end. */
   get origin() {
-    return `http://${this.http}`;
+    // The name that the certificate has.
+    return this.#scheme === 'https' ? `https://localhost:${this.http.split(':').at(-1)}` : `http://${this.http}`;
   }
 
   /** Starts the process, on the ports that it had before if there were any. */
   async restart() {
-    const flags = ['--mqtt', this.mqtt, '--http', this.http, '--state-dir', this.#stateDir, '--log', 'warn', ...this.#flags];
+    const page = this.#scheme === 'https' ? ['--http', 'off', '--https', this.http] : ['--http', this.http];
+    const flags = ['--mqtt', this.mqtt, ...page, '--state-dir', this.#stateDir, '--log', 'warn', ...this.#flags];
     // Only what is said here counts, not what the surroundings or the present folder configure.
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DUET_')));
     const child = spawn(binary(), flags, { stdio: ['ignore', 'pipe', 'pipe'], env, cwd: this.#stateDir });
@@ -73,14 +79,21 @@ export class Broker {
     const lines = createInterface(child.stdout);
     const announced = new Promise((resolve, reject) => {
       lines.on('line', (line) => {
-        const [, protocol, address] = /^(mqtt|http) listening on (\S+)$/.exec(line) ?? [];
+        const [, protocol, address] = /^(mqtt|https?) listening on (\S+)$/.exec(line) ?? [];
         if (protocol === 'mqtt' && address) this.mqtt = address;
-        if (protocol === 'http' && address) resolve((this.http = address));
+        if (protocol === this.#scheme && address) resolve((this.http = address));
       });
       child.once('error', reject);
       child.once('exit', (code, signal) => reject(new Error(`the broker ended (${code ?? signal}) before it listened:\n${this.#log}`)));
     });
     await within(STARTS_WITHIN, announced, () => `the broker says where it listens; it said:\n${this.#log}`);
+  }
+
+  /** Makes a certificate for trying, as the README says. */
+  async #certify() {
+    await promisify(execFile)(binary(), ['cert', '--host', 'localhost', '--out', this.#stateDir]);
+    this.#scheme = 'https';
+    this.#flags = [...this.#flags, '--certificate', join(this.#stateDir, 'cert.pem'), '--key', join(this.#stateDir, 'key.pem')];
   }
 
   /** Ends it as a crash does: nobody is told anything. */

@@ -15,7 +15,9 @@ export class Peer {
   #expected = [];
   /** What must not be: console errors, exceptions, violations of the policy, requests to other origins. */
   complaints = /** @type {string[]} */ ([]);
-  /** The text of all that came over the page's WebSockets. */
+  /** The addresses of the WebSockets that the page has opened. */
+  sockets = /** @type {string[]} */ ([]);
+  /** The text of all that came over them. */
   received = '';
 
   /**
@@ -34,6 +36,7 @@ export class Peer {
     page.on('crash', () => this.#complain('the page crashed'));
     page.on('request', (request) => this.#asked(request.url()));
     page.on('websocket', (socket) => {
+      this.sockets.push(socket.url());
       this.#asked(socket.url().replace(/^ws/, 'http'));
       socket.on('framereceived', ({ payload }) => (this.received += payload.toString()));
     });
@@ -113,6 +116,30 @@ export class Peer {
       const stats = [...((await connections.at(-1)?.getStats()) ?? [])].map(([, entry]) => entry);
       const frames = stats.find(({ type, kind }) => type === 'inbound-rtp' && kind === 'video')?.framesDecoded ?? 0;
       return { connection: connections.length, frames };
+    });
+  }
+
+  /**
+   * Which way the newest connection's packets go: the kinds of the two candidates that are in use, the own one's id, and
+   * all kinds of own ones.
+   */
+  path() {
+    return this.page.evaluate(async () => {
+      const { connections } = /** @type {RecordedWindow} */ (/** @type {unknown} */ (window)).record;
+      const stats = new Map((await connections.at(-1)?.getStats()) ?? []);
+      const transport = [...stats.values()].find(({ type }) => type === 'transport');
+      const pair = stats.get(transport?.selectedCandidatePairId);
+      const [local, remote] = [stats.get(pair?.localCandidateId), stats.get(pair?.remoteCandidateId)];
+      const own = [...stats.values()].filter(({ type }) => type === 'local-candidate').map(({ candidateType }) => String(candidateType));
+      return { own: [...new Set(own)], id: String(local?.id), local: String(local?.candidateType), remote: String(remote?.candidateType) };
+    });
+  }
+
+  /** Has the newest connection look for its way anew, as a browser does when the network changes. */
+  async restartIce() {
+    await this.page.evaluate(() => {
+      const { connections } = /** @type {RecordedWindow} */ (/** @type {unknown} */ (window)).record;
+      connections.at(-1)?.restartIce();
     });
   }
 

@@ -82,7 +82,7 @@ export class Scene {
 
   /** @param {{ allow?: boolean, options?: import('playwright-core').BrowserContextOptions }} [look] */
   async context({ allow = true, options } = {}) {
-    const context = await this.#browser.newContext({ locale: 'en-GB', viewport: { width: 1280, height: 800 }, ...options });
+    const context = await this.#browser.newContext({ locale: 'en-GB', viewport: { width: 1280, height: 800 }, ignoreHTTPSErrors: true, ...options });
     this.#contexts.push(context);
     await context.grantPermissions(allow ? [...DEVICES, ...CLIPBOARD] : CLIPBOARD, { origin: this.broker.origin });
     await context.addInitScript(recorder);
