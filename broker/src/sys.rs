@@ -1,9 +1,7 @@
 //! Figures of the broker: counted where things happen, published under `$SYS/broker/` with the
-//! names that Mosquitto made usual, and as text for Prometheus at `/metrics`.
+//! names that Mosquitto made usual. [`crate::metrics`] has them for Prometheus.
 
-use crate::audit::Audit;
 use crate::switchboard::Census;
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -162,37 +160,6 @@ impl Figures {
     }
 }
 
-/// The figures in Prometheus' text format.
-pub fn prometheus(counters: &Counters, audit: &Audit, census: Census, uptime: Duration) -> String {
-    let mut text = String::new();
-    let mut put = |name: &str, kind: &str, help: &str, value: u64| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "# HELP duet_{name} {help}\n# TYPE duet_{name} {kind}\nduet_{name} {value}\n");
-    };
-    let gauge = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
-    put("uptime_seconds", "gauge", "Time since the broker started.", uptime.as_secs());
-    put("rooms", "gauge", "Rooms with a member in them.", gauge(census.rooms));
-    put("clients_connected", "gauge", "Clients with a connection.", gauge(census.connected));
-    put("sessions_disconnected", "gauge", "Persistent sessions without a connection.", gauge(census.disconnected));
-    put("subscriptions", "gauge", "Subscriptions of all clients.", gauge(census.subscriptions));
-    put("retained_messages", "gauge", "Retained messages.", gauge(census.retained));
-    put("sockets_total", "counter", "Connections accepted by a listener.", counters.sockets.get());
-    put("connections_total", "counter", "CONNECTs accepted.", counters.connections.get());
-    put("packets_received_total", "counter", "MQTT packets read.", counters.packets_received.get());
-    put("packets_sent_total", "counter", "MQTT packets written.", counters.packets_sent.get());
-    put("publishes_received_total", "counter", "PUBLISH packets read.", counters.publishes_received.get());
-    put("publishes_sent_total", "counter", "PUBLISH packets written.", counters.publishes_sent.get());
-    put("publishes_refused_total", "counter", "Messages that access refused.", counters.refused.get());
-    put("publishes_dropped_total", "counter", "Messages dropped at a bound.", counters.dropped.get());
-    put("bytes_received_total", "counter", "Bytes read from sockets.", counters.bytes_received.get());
-    put("bytes_sent_total", "counter", "Bytes written to sockets.", counters.bytes_sent.get());
-    text.push_str("# HELP duet_refused_total What was refused, by what it was.\n# TYPE duet_refused_total counter\n");
-    for (what, count) in audit.counts() {
-        let _ = writeln!(text, "duet_refused_total{{what=\"{}\"}} {count}", what.name());
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,8 +185,5 @@ mod tests {
         assert_eq!(value("$SYS/broker/bytes/received"), Some("7"));
         assert_eq!(value("$SYS/broker/uptime"), Some("61 seconds"));
         assert_eq!(value("$SYS/broker/load/bytes/received/1min"), Some("6.94"));
-        assert!(
-            prometheus(&counters, &Audit::default(), census, Duration::ZERO).contains("\nduet_clients_connected 3\n")
-        );
     }
 }

@@ -93,18 +93,19 @@ impl Limits {
         lowered
     }
 
-    /// Those in force by their names, as far as they are numbers, for the metrics.
-    pub fn figures(&self) -> [(&'static str, u64); 25] {
-        let number = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
-        let seconds = |time: Duration| time.as_secs();
+    /// Those in force, by the names of their settings: pieces, bytes or seconds.
+    pub fn figures(&self) -> [(&'static str, f64); 27] {
+        #[expect(clippy::cast_precision_loss, reason = "no limit needs 53 bits")]
+        let number = |value: usize| value as f64;
+        let seconds = |time: Duration| time.as_secs_f64();
         [
             ("connect_timeout", seconds(self.connect_timeout)),
-            ("max_connections", number(self.max_connections)),
-            ("max_connections_per_address", number(self.max_connections_per_address)),
+            ("max_connect", number(self.max_connect)),
             ("max_handshakes", number(self.max_handshakes)),
             ("max_handshakes_per_address", number(self.max_handshakes_per_address)),
+            ("max_connections", number(self.max_connections)),
+            ("max_connections_per_address", number(self.max_connections_per_address)),
             ("max_message", number(self.max_message)),
-            ("max_connect", number(self.max_connect)),
             ("message_rate", self.messages.per_period.into()),
             ("message_burst", self.messages.burst.into()),
             ("byte_rate", self.bytes.per_period.into()),
@@ -121,8 +122,10 @@ impl Limits {
             ("session_queue_bytes", number(self.session_queue.bytes)),
             ("max_will", number(self.max_will)),
             ("max_user_properties", number(self.user_properties.number)),
+            ("max_user_property_bytes", number(self.user_properties.bytes)),
             ("max_topic_aliases", self.max_topic_aliases.into()),
             ("max_retained", number(self.retained.number)),
+            ("max_retained_bytes", number(self.retained.bytes)),
         ]
     }
 }

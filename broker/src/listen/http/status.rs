@@ -6,7 +6,6 @@ use crate::access::authenticate::OPERATOR;
 use crate::audit::{Refused, What};
 use crate::hub::Hub;
 use crate::listen::Arrival;
-use crate::sys;
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::header::{self, HeaderMap};
@@ -30,9 +29,7 @@ pub(super) async fn readyz(State(site): State<Arc<Site>>) -> Response {
 }
 
 pub(super) async fn metrics(State(site): State<Arc<Site>>) -> Response {
-    let hub = &site.hub;
-    let census = hub.switchboard.lock().census();
-    let text = sys::prometheus(&hub.counters, &hub.audit, census, hub.started.elapsed());
+    let text = crate::metrics::text(&site.hub);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
