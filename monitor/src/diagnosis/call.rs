@@ -85,6 +85,8 @@ pub(super) struct Side {
     pub connection: Option<(Connection, Moment)>,
     /// When it said first, in this call, that it is connected.
     pub connected: Option<Moment>,
+    /// When it said that it failed, since it was last connected, and that as often as it tried again.
+    pub failures: Vec<Moment>,
 }
 
 impl Side {
@@ -103,6 +105,7 @@ impl Side {
             strangers: Vec::new(),
             connection: None,
             connected: None,
+            failures: Vec::new(),
         }
     }
 
@@ -329,11 +332,17 @@ impl Call {
         if connection == Connection::New {
             side.connected = None;
         }
-        if side.connection.is_none_or(|(said, _)| said != connection) {
+        let news = side.connection.is_none_or(|(said, _)| said != connection);
+        if news {
             side.connection = Some((connection, when));
         }
-        if connection == Connection::Connected {
-            side.connected.get_or_insert(when);
+        match connection {
+            Connection::Failed if news && side.failures.len() < MAX_ENTRIES => side.failures.push(when),
+            Connection::Connected => {
+                side.connected.get_or_insert(when);
+                side.failures.clear();
+            }
+            _ => {}
         }
     }
 
@@ -389,6 +398,7 @@ impl Call {
                 + side.ufrags.iter().map(|ufrag| 32 + ufrag.len()).sum::<usize>()
                 + side.strangers.iter().map(|(_, ufrag)| 40 + ufrag.len()).sum::<usize>()
                 + side.early.capacity() * size_of::<u64>()
+                + side.failures.capacity() * size_of::<Moment>()
                 + side.peer.as_str().len()
                 + side.described.iter().chain(&side.pending).map(|sent| sent.bytes).sum::<usize>()
         };

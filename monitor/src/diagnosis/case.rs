@@ -83,8 +83,18 @@ pub(super) struct Incident {
     pub what: Mishap,
     pub peer: Option<PeerId>,
     pub entries: Vec<u64>,
+    /// How often it happened, by what was said of it.
     pub times: u64,
+    /// How often it happened, by the room's events, which may tell the same again.
+    events: u64,
     pub quote: Box<str>,
+}
+
+impl Incident {
+    /// How often it happened.
+    pub fn count(&self) -> u64 {
+        self.times.max(self.events)
+    }
 }
 
 /// What is remembered of a room.
@@ -208,7 +218,14 @@ impl Case {
         }
         let cut = (0..=quote.len().min(MAX_QUOTE)).rev().find(|&at| quote.is_char_boundary(at)).unwrap_or(0);
         let quote = quote[..cut].into();
-        self.incidents.push_back(Incident { what, peer: peer.cloned(), entries: vec![seq], times: 1, quote });
+        self.incidents.push_back(Incident {
+            what,
+            peer: peer.cloned(),
+            entries: vec![seq],
+            times: 1,
+            events: 0,
+            quote,
+        });
     }
 
     fn seat(&mut self, peer: &PeerId, role: Option<Role>) -> &mut Member {
@@ -399,7 +416,7 @@ impl Case {
             What::Left { peer, reason } => self.out(peer, *reason == Reason::Lost, when),
             What::Removed { peer } => self.out(peer, false, when),
             What::Closed => self.end(when.at),
-            What::BadMessage { peer, why } => self.happened(Mishap::Unreadable, Some(peer), when.seq, why),
+            What::BadMessage { peer, why } => self.unreadable(peer, why, when),
             _ => {}
         }
     }
@@ -442,7 +459,7 @@ impl Case {
             ErrorCode::Forbidden => Mishap::Forbidden,
             ErrorCode::TooLarge => Mishap::TooLarge,
             ErrorCode::RateLimited => Mishap::RateLimited,
-            ErrorCode::BadMessage | ErrorCode::UnsupportedVersion => Mishap::Unreadable,
+            ErrorCode::BadMessage | ErrorCode::UnsupportedVersion => return self.unreadable(peer, message, when),
         };
         self.happened(what, Some(peer), when.seq, message);
     }
@@ -461,10 +478,27 @@ impl Case {
             i.peer.as_ref() == Some(peer) && std::mem::discriminant(&i.what) == std::mem::discriminant(&what)
         });
         match told {
-            // Counted by the message already.
-            Some(incident) if incident.entries.len() < MAX_ENTRIES => incident.entries.push(when.seq),
-            Some(_) => {}
-            None => self.happened(what, Some(peer), when.seq, why),
+            Some(incident) => {
+                incident.events += 1;
+                if incident.entries.len() < MAX_ENTRIES {
+                    incident.entries.push(when.seq);
+                }
+            }
+            None => {
+                self.happened(what, Some(peer), when.seq, why);
+                if let Some(incident) = self.incidents.back_mut() {
+                    // The message to the peer may still come; it counts the same refusal.
+                    (incident.times, incident.events) = (0, 1);
+                }
+            }
+        }
+    }
+
+    /// The agent could not read what `peer` said; as a rule, we could not either.
+    fn unreadable(&mut self, peer: &PeerId, why: &str, when: Moment) {
+        let known = |i: &Incident| i.what == Mishap::Unreadable && i.peer.as_ref() == Some(peer);
+        if !self.incidents.iter().any(known) {
+            self.happened(Mishap::Unreadable, Some(peer), when.seq, why);
         }
     }
 

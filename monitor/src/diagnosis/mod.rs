@@ -7,6 +7,8 @@ mod call;
 mod case;
 mod finding;
 mod rules;
+#[cfg(test)]
+mod tests;
 
 pub use case::Case;
 pub use finding::{Finding, Severity};

@@ -22,7 +22,7 @@ pub struct Room {
     pub(super) talk: Talk,
     pub(super) phase: Phase,
     /// What its findings are drawn from.
-    pub(super) case: Case,
+    pub(crate) case: Case,
     pub(super) findings: Vec<Finding>,
     pub(super) created_at: Option<Timestamp>,
     pub(super) first_at: Timestamp,

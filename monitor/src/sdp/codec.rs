@@ -17,17 +17,18 @@ pub struct Codec {
     pub fmtp: Box<str>,
 }
 
-/// Payload types that need no `rtpmap` (RFC 3551, table 4 and 5).
+/// Payload types of audio that need no `rtpmap` (RFC 3551, table 4).
 const STATIC: &[(u8, &str, u32)] =
-    &[(0, "PCMU", 8000), (3, "GSM", 8000), (8, "PCMA", 8000), (9, "G722", 8000), (13, "CN", 8000), (26, "JPEG", 90000)];
+    &[(0, "PCMU", 8000), (3, "GSM", 8000), (8, "PCMA", 8000), (9, "G722", 8000), (13, "CN", 8000)];
 
 /// What rides on other codecs or mends them, but carries no media of its own.
 const AUXILIARY: &[&str] = &["rtx", "red", "ulpfec", "flexfec", "flexfec-03", "cn", "telephone-event"];
 
 impl Codec {
-    /// A payload type of which only the number is known so far.
-    pub fn numbered(payload: u8) -> Self {
-        let (name, rate) = STATIC.iter().find(|s| s.0 == payload).map_or(("", 0), |s| (s.1, s.2));
+    /// A payload type of which only the number is known so far. The numbers of old have names only in audio: the 0 in
+    /// `m=video 0 … 0` is what many write who refuse the m-line.
+    pub fn numbered(payload: u8, audio: bool) -> Self {
+        let (name, rate) = STATIC.iter().find(|s| audio && s.0 == payload).map_or(("", 0), |s| (s.1, s.2));
         Self { payload, name: name.into(), rate, channels: 1, fmtp: "".into() }
     }
 
@@ -193,7 +194,8 @@ mod tests {
 
     #[test]
     fn payload_types_of_old_need_no_map() {
-        assert_eq!(Codec::numbered(0).to_string(), "PCMU");
-        assert_eq!(Codec::numbered(96).to_string(), "payload 96");
+        assert_eq!(Codec::numbered(0, true).to_string(), "PCMU");
+        assert_eq!(Codec::numbered(0, false).to_string(), "payload 0");
+        assert_eq!(Codec::numbered(96, true).to_string(), "payload 96");
     }
 }

@@ -132,7 +132,7 @@ impl Reader {
             let mut wrong = None;
             for format in fields.by_ref().take(MAX_CODECS) {
                 match format.parse::<u8>().ok().filter(|payload| *payload < 128) {
-                    Some(payload) => media.codecs.push(Codec::numbered(payload)),
+                    Some(payload) => media.codecs.push(Codec::numbered(payload, media.kind == MediaKind::Audio)),
                     None => wrong = Some(cut(format, 40)),
                 }
             }

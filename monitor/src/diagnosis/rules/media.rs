@@ -150,7 +150,9 @@ fn no_codec_in_common(look: &Look) -> Vec<Sighting> {
 
 /// The answerer's list, if it is known and none of it is offered.
 fn nothing_in_common(call: &Call, pair: &Pair, offered: &Media, answered: &Media) -> Option<String> {
-    let carries = |media: &Media| media.codecs.iter().any(Codec::carries_media);
+    // What has no name cannot be compared; that is said of the description itself.
+    let named = |codec: &Codec| !codec.name.is_empty();
+    let carries = |media: &Media| media.codecs.iter().any(Codec::carries_media) && media.codecs.iter().all(named);
     if !offered.is_av() || offered.is_refused() || !carries(offered) || offered.kind != answered.kind {
         return None;
     }

@@ -135,7 +135,8 @@ fn span(duration: Duration) -> String {
     match (duration.as_secs(), duration.as_millis()) {
         (0, millis) => format!("{millis} ms"),
         (seconds @ 1..120, _) => format!("{seconds} s"),
-        (seconds, _) => format!("{} min {} s", seconds / 60, seconds % 60),
+        (seconds @ 120..7200, _) => format!("{} min {} s", seconds / 60, seconds % 60),
+        (seconds, _) => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
     }
 }
 
@@ -175,7 +176,9 @@ mod tests {
 
     #[test]
     fn durations_are_read_by_people() {
-        for (millis, text) in [(350, "350 ms"), (7_999, "7 s"), (119_000, "119 s"), (125_000, "2 min 5 s")] {
+        for (millis, text) in
+            [(350, "350 ms"), (7_999, "7 s"), (119_000, "119 s"), (125_000, "2 min 5 s"), (7_260_000, "2 h 1 min")]
+        {
             assert_eq!(span(Duration::from_millis(millis)), text);
         }
     }

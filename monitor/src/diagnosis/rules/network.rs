@@ -3,6 +3,7 @@
 use super::{Look, Rule, Sighting, span};
 use crate::diagnosis::Severity;
 use crate::diagnosis::call::{Side, Trouble};
+use crate::diagnosis::case::Member;
 use crate::sdp::{Address, CandidateKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -76,8 +77,10 @@ fn no_candidates(look: &Look) -> Vec<Sighting> {
     let Some(call) = look.call.filter(|call| call.trouble(look.now) != Trouble::Fine) else { return vec![] };
     let bare = |side: &&Side| {
         let Some(sent) = &side.described else { return false };
-        let late = look.now.since(sent.when.at) >= CANDIDATES_WITHIN || side.gathered;
-        late && side.all_candidates().next().is_none() && call.exchange.is_some()
+        // Who only receives may have none to show and be found by the other side all the same, in less time than that.
+        look.now.since(sent.when.at) >= CANDIDATES_WITHIN
+            && side.all_candidates().next().is_none()
+            && call.exchange.is_some()
     };
     let sides: Vec<&Side> = call.sides.iter().filter(bare).collect();
     let Some(first) = sides.first() else { return vec![] };
@@ -122,6 +125,10 @@ fn host_only(look: &Look) -> Vec<Sighting> {
     let [one, other] = &call.sides;
     let (Some(ours), Some(theirs)) = (host_addresses(one), host_addresses(other)) else { return vec![] };
     if ours.iter().chain(&theirs).any(|ip| network(*ip).is_none()) {
+        return vec![];
+    }
+    // Another rule tells of families that do not meet.
+    if !ours.iter().any(|ours| theirs.iter().any(|theirs| ours.is_ipv4() == theirs.is_ipv4())) {
         return vec![];
     }
     if ours.iter().any(|ours| theirs.iter().any(|theirs| network(*ours) == network(*theirs))) {
@@ -188,7 +195,7 @@ fn no_relay(look: &Look) -> Vec<Sighting> {
             Trouble::Failed => Severity::Error,
             Trouble::Early | Trouble::Unknown | Trouble::Slow => Severity::Warning,
         };
-        let seen = format!("{} was given a TURN server; none of its {count} candidates is a relay's", side.peer);
+        let seen = format!("{} was given a TURN server; none of its candidates ({count}) is a relay's", side.peer);
         let entries = side.candidate_entries();
         Some(Sighting::new(severity, seen).at([servers.when]).entries(entries).about([side]))
     };
@@ -201,7 +208,7 @@ fn mdns_only(look: &Look) -> Vec<Sighting> {
     let of = |side: &Side| {
         let count = side.all_candidates().count();
         let hidden = side.all_candidates().all(|candidate| matches!(candidate.address, Address::Mdns(_)));
-        let seen = format!("all {count} candidates of {} are names under .local", side.peer);
+        let seen = format!("the candidates of {} ({count}) are all names under .local", side.peer);
         (count > 0 && hidden).then(|| Sighting::new(severity, seen).entries(side.candidate_entries()).about([side]))
     };
     call.sides.iter().filter_map(of).collect()
@@ -235,16 +242,21 @@ fn unknown_generation(look: &Look) -> Vec<Sighting> {
     let of = |side: &Side| {
         let count = side.strangers.len();
         let seen =
-            format!("{count} of {}'s candidates name a user fragment that none of its descriptions has", side.peer);
+            format!("{count} of {}'s candidates carry a user fragment that is in none of its descriptions", side.peer);
         let entries = side.strangers.iter().map(|(seq, _)| *seq);
         (count > 0).then(|| Sighting::new(Severity::Warning, seen).entries(entries).about([side]))
     };
     call.sides.iter().filter_map(of).collect()
 }
 
+/// Whether a member is there, or was in the last call.
+fn concerns(look: &Look, member: &Member) -> bool {
+    member.left.is_none() || look.call.is_some_and(|call| call.index(&member.peer).is_some())
+}
+
 fn turn_expired(look: &Look) -> Vec<Sighting> {
     let mut sightings = Vec::new();
-    for member in look.case.members.iter().filter(|member| member.left.is_none()) {
+    for member in look.case.members.iter().filter(|member| concerns(look, member)) {
         let Some((servers, expires)) = member.servers.as_ref().and_then(|s| s.expires.map(|at| (s, at))) else {
             continue;
         };
@@ -267,8 +279,9 @@ fn turn_expired(look: &Look) -> Vec<Sighting> {
 }
 
 fn turn_without_credentials(look: &Look) -> Vec<Sighting> {
-    let of = |member: &crate::diagnosis::case::Member| {
-        let servers = member.servers.as_ref().filter(|servers| servers.without_credentials && member.left.is_none())?;
+    let of = |member: &Member| {
+        let servers =
+            member.servers.as_ref().filter(|servers| servers.without_credentials && concerns(look, member))?;
         let seen = format!("{} was given a TURN server without user name or password", member.peer);
         Some(Sighting::new(Severity::Error, seen).at([servers.when]).about_peer(member.peer.as_str()))
     };

@@ -3,7 +3,7 @@
 
 use super::{Look, Rule, Sighting, span, times};
 use crate::diagnosis::Severity;
-use crate::diagnosis::call::Side;
+use crate::diagnosis::call::{Side, Trouble};
 use crate::diagnosis::case::{Incident, LIMIT, Mishap};
 use crate::redact::Redaction;
 use crate::text::escape;
@@ -22,6 +22,13 @@ pub(super) static RULES: &[Rule] = &[
         means: "the two agreed, but no pair of candidates worked, or the DTLS handshake failed",
         try_this: "look at the other findings of this room first; without any, a firewall drops UDP on the way: offer TURN over TCP or TLS (turns: on port 443)",
         judge: failed_never_connected,
+    },
+    Rule {
+        name: "slow-to-connect",
+        sees: "10 s after the answer a peer still says that it is connecting",
+        means: "the two have agreed and look for a way to each other that works; most calls find one in a second",
+        try_this: "look at the other findings of this room; without any, look whether a firewall between them drops UDP, and give them a TURN server over TCP or TLS",
+        judge: slow_to_connect,
     },
     Rule {
         name: "connection-broke",
@@ -114,19 +121,41 @@ fn failed_never_connected(look: &Look) -> Vec<Sighting> {
     let Some(call) = look.call.filter(|call| call.sides.iter().all(|side| side.connected.is_none())) else {
         return vec![];
     };
-    let failed = |side: &Side| side.connection.filter(|(said, _)| *said == Connection::Failed).map(|(_, when)| when);
-    let sides: Vec<&Side> = call.sides.iter().filter(|side| failed(side).is_some()).collect();
-    let Some(when) = sides.iter().filter_map(|side| failed(side)).min_by_key(|when| when.at) else { return vec![] };
-    let names: Vec<&str> = sides.iter().map(|side| side.peer.as_str()).collect();
-    let after = match &call.exchange {
-        Some(exchange) => format!("{} after the answer", span(when.at.since(exchange.answer.when.at))),
-        None => "before any answer was seen".into(),
+    let sides: Vec<&Side> = call.sides.iter().filter(|side| !side.failures.is_empty()).collect();
+    let Some(last) = sides.iter().filter_map(|side| side.failures.last()).max_by_key(|when| when.at) else {
+        return vec![];
     };
-    let verb = if names.len() == 2 { "say" } else { "says" };
-    let seen = format!("{} {verb} failed, {after}; nobody was ever connected", names.join(" and "));
+    let names: Vec<&str> = sides.iter().map(|side| side.peer.as_str()).collect();
+    let count = sides.iter().map(|side| side.failures.len()).max().unwrap_or_default() as u64;
+    let again = call.trouble(look.now) != Trouble::Failed;
+    let after = match &call.exchange {
+        Some(exchange) if !again => format!("{} after the answer", span(last.at.since(exchange.answer.when.at))),
+        _ if again => "and it is tried again".into(),
+        _ => "before any answer was seen".into(),
+    };
+    let (verb, often) =
+        (if names.len() == 2 { "say" } else { "says" }, if count > 1 { times(count) + ", " } else { String::new() });
+    let seen = format!("{} {verb} failed, {often}{after}; nobody was ever connected", names.join(" and "));
     // Of a call that was found on the way, connected may have been missed.
     let severity = if call.whole { Severity::Error } else { Severity::Warning };
-    vec![Sighting::new(severity, seen).at(sides.iter().filter_map(|side| failed(side))).about(sides.iter().copied())]
+    let moments = sides.iter().flat_map(|side| side.failures.iter().copied());
+    vec![Sighting::new(severity, seen).at(moments).about(sides.iter().copied())]
+}
+
+fn slow_to_connect(look: &Look) -> Vec<Sighting> {
+    let Some(call) = look.call.filter(|call| call.trouble(look.now) == Trouble::Slow) else { return vec![] };
+    let connecting = |side: &&Side| {
+        let on_the_way = |said| matches!(said, Connection::New | Connection::Connecting);
+        side.connected.is_none() && side.connection.is_some_and(|(said, _)| on_the_way(said))
+    };
+    let sides: Vec<&Side> = call.sides.iter().filter(connecting).collect();
+    let (Some(_), Some(exchange)) = (sides.first(), &call.exchange) else { return vec![] };
+    let names: Vec<&str> = sides.iter().map(|side| side.peer.as_str()).collect();
+    let verb = if names.len() == 2 { "are" } else { "is" };
+    let waited = span(look.now.since(exchange.answer.when.at));
+    let seen = format!("{} {verb} still connecting, {waited} after the answer", names.join(" and "));
+    let said = sides.iter().filter_map(|side| side.connection).map(|(_, when)| when);
+    vec![Sighting::new(Severity::Warning, seen).at([exchange.answer.when]).at(said).about(sides.iter().copied())]
 }
 
 fn connection_broke(look: &Look) -> Vec<Sighting> {
@@ -162,7 +191,7 @@ fn peer_lost(look: &Look) -> Vec<Sighting> {
 fn not_a_member(look: &Look) -> Vec<Sighting> {
     incidents(look, |what| *what == Mishap::NotAMember)
         .map(|incident| {
-            let seen = format!("{} was refused {}: {}", name(incident), times(incident.times), quote(incident));
+            let seen = format!("{} was refused {}: {}", name(incident), times(incident.count()), quote(incident));
             told(incident, Severity::Warning, seen)
         })
         .collect()
@@ -171,7 +200,7 @@ fn not_a_member(look: &Look) -> Vec<Sighting> {
 fn forbidden(look: &Look) -> Vec<Sighting> {
     incidents(look, |what| *what == Mishap::Forbidden)
         .map(|incident| {
-            let seen = format!("{} was refused {}: {}", name(incident), times(incident.times), quote(incident));
+            let seen = format!("{} was refused {}: {}", name(incident), times(incident.count()), quote(incident));
             told(incident, Severity::Warning, seen)
         })
         .collect()
@@ -180,7 +209,8 @@ fn forbidden(look: &Look) -> Vec<Sighting> {
 fn bad_message(look: &Look) -> Vec<Sighting> {
     incidents(look, |what| *what == Mishap::Unreadable)
         .map(|incident| {
-            let seen = format!("{} sent what cannot be read: {}", name(incident), quote(incident));
+            let seen =
+                format!("{} sent {} what cannot be read: {}", name(incident), times(incident.count()), quote(incident));
             told(incident, Severity::Warning, seen)
         })
         .collect()
@@ -204,7 +234,7 @@ fn near_limit(look: &Look) -> Vec<Sighting> {
 fn rate_limited(look: &Look) -> Vec<Sighting> {
     incidents(look, |what| *what == Mishap::RateLimited)
         .map(|incident| {
-            let seen = format!("{} was refused {}: {}", name(incident), times(incident.times), quote(incident));
+            let seen = format!("{} was refused {}: {}", name(incident), times(incident.count()), quote(incident));
             told(incident, Severity::Warning, seen)
         })
         .collect()
@@ -214,7 +244,7 @@ fn clock_backwards(look: &Look) -> Vec<Sighting> {
     let of = |incident: &Incident| {
         let Mishap::Clock { agent, by } = incident.what else { return None };
         let whose = if agent { "the agent's clock" } else { "the clock of this monitor" };
-        let seen = format!("{whose} went back {} within this room, last by {}", times(incident.times), span(by));
+        let seen = format!("{whose} went back {} within this room, last by {}", times(incident.count()), span(by));
         Some(told(incident, Severity::Warning, seen))
     };
     look.case.incidents.iter().filter_map(of).collect()
