@@ -21,7 +21,9 @@ fn folder() -> PathBuf {
 fn names() -> BTreeSet<String> {
     let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
     let recordings = files.filter(|path| path.extension().is_some_and(|extension| extension == "ndjson"));
-    recordings.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+    let names = recordings.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
+    // Those of the model hold several rooms, and are tried with the model.
+    names.filter(|name| !name.starts_with("model-")).collect()
 }
 
 fn inputs(name: &str) -> Vec<Input> {
