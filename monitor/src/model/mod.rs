@@ -59,6 +59,8 @@ pub struct Model {
     link: Link,
     /// Counts the connections to the broker: what was heard on an earlier one may be old.
     connection: u64,
+    /// Counts the times at which something was missed.
+    gaps: u64,
     /// When it may be said that every retained state has come on this connection.
     all_states: Option<Timestamp>,
     /// Rooms to be judged.
@@ -177,12 +179,10 @@ impl Model {
         self.events.push(Happening { seq, at, room, what });
     }
 
-    /// Something was not heard: no room may be judged as if all of it were known.
+    /// Something was not heard: no room may be judged as if all of it were known. Rooms learn of it when they are
+    /// next looked at, since there may be many, and gaps come in floods.
     fn missed(&mut self) {
-        let names: Vec<RoomId> = self.rooms.iter().map(|room| room.name.clone()).collect();
-        for name in names {
-            self.rooms.change(name.as_str(), |room| room.case.gap());
-        }
+        self.gaps += 1;
     }
 
     fn unread(&mut self, topic: &str, why: &str) {
@@ -333,15 +333,16 @@ impl Model {
             return false;
         }
         let Ok(id) = RoomId::new(name) else { return false };
-        self.rooms.add(Room::new(id, now.at, now.seq));
+        self.rooms.add(Room { gaps: self.gaps, ..Room::new(id, now.at, now.seq) });
         true
     }
 
     /// Changes a room and all that follows from it.
     fn change(&mut self, name: &str, now: Moment, change: impl FnOnce(&mut Room)) {
-        let (connection, most) = (self.connection, self.bounds.messages_per_room);
+        let (connection, gaps, most) = (self.connection, self.gaps, self.bounds.messages_per_room);
         let mut freed = (0, 0);
         let dirty = self.rooms.change(name, |room| {
+            room.missed(gaps);
             change(room);
             room.touched = now.seq;
             room.heard_on = connection;
@@ -383,10 +384,11 @@ impl Model {
     /// Works out phase and findings of every room that changed or whose time has come.
     fn judge(&mut self) {
         self.judged_at = self.now;
-        let now = self.now;
+        let (now, gaps) = (self.now, self.gaps);
         for name in std::mem::take(&mut self.dirty) {
             self.rooms.change(name.as_str(), |room| {
                 room.dirty = false;
+                room.missed(gaps);
                 let (phase_due, finding_due) = (room.settle(now), room.diagnose(now));
                 room.due = phase_due.into_iter().chain(finding_due).filter(|at| *at > now).min();
             });

@@ -40,6 +40,8 @@ pub struct Room {
     pub(super) stated: bool,
     /// Which connection to the broker last told something of it.
     pub(super) heard_on: u64,
+    /// How many gaps in what was heard it knows of.
+    pub(super) gaps: u64,
     /// Place in the sequence of inputs at which its present life began.
     pub(super) began: u64,
     /// Place of the input that changed it last.
@@ -84,6 +86,7 @@ impl Room {
             agent: false,
             stated: false,
             heard_on: 0,
+            gaps: 0,
             began: seq,
             touched: seq,
             dirty: false,
@@ -222,6 +225,14 @@ impl Room {
             self.ladder.shrink_to(self.ladder.len() * 2);
         }
         Some(bytes)
+    }
+
+    /// Something was missed, if there are more gaps than it knows of.
+    pub(super) fn missed(&mut self, gaps: u64) {
+        if self.gaps != gaps {
+            self.gaps = gaps;
+            self.case.gap();
+        }
     }
 
     /// Works the findings out for this moment, and when they may change by themselves.
