@@ -226,7 +226,7 @@ fn check(model: &Model) {
     assert!(figures.held <= bounds.bytes, "{} bytes held", figures.held);
     assert_eq!(figures.held, model.rooms().map(Room::bytes).sum::<usize>() + model.events().bytes());
     assert!(model.rooms().len() <= bounds.rooms);
-    assert!(model.events().lines().len() <= bounds.events && model.events().bytes() <= bounds.event_bytes());
+    assert!(model.events().lines().len() <= bounds.events && model.events().bytes() <= bounds.bytes / 8);
     assert!(model.rooms().all(|room| room.ladder().len() <= bounds.messages_per_room));
     assert!(model.dirty.len() <= bounds.rooms + 1);
 }
