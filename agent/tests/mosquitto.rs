@@ -203,12 +203,14 @@ fn the_scenarios_go_as_written_except_where_only_our_own_broker_can_know() {
     assert!(failures.is_empty(), "{} of {} fail\n{}", failures.len(), here.len(), failures.join("\n"));
     let because = |need| elsewhere.iter().filter(|scenario| scenario.needs.contains(&need)).count();
     println!(
-        "{} played; not here: {} need a virtual clock, {} the end of connections, {} refused signals, {} held signals",
+        "{} played; not here: {} need a virtual clock, {} the end of connections, {} refused signals, {} held signals, \
+         {} rights",
         here.len(),
         because(Need::VirtualClock),
         because(Need::Presence),
         because(Need::Membership),
         because(Need::HeldSignals),
+        because(Need::Rights),
     );
 }
 

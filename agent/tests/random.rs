@@ -50,7 +50,8 @@ fn ice() -> impl Strategy<Value = Ice> {
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        8 => (peer(), info()).prop_map(|(peer, info)| Event::Join { peer, info }),
+        8 => (peer(), info(), prop::bool::weighted(0.8))
+            .prop_map(|(peer, info, may_create)| Event::Join { peer, info, may_create }),
         2 => (peer(), any::<bool>()).prop_map(|(peer, lost)| Event::Leave { peer, lost }),
         4 => (peer(), any::<bool>()).prop_map(|(peer, lost)| Event::Ended { peer, lost }),
         1 => peer().prop_map(|peer| Event::State { peer, connection: Connection::Failed, detail: None }),
@@ -92,7 +93,10 @@ impl Model {
         for room in each {
             let seats = self.0.entry(room).or_default();
             match op {
-                Op::In { event: Event::Join { peer, .. }, .. } => {
+                Op::In { event: Event::Join { peer, may_create, .. }, .. } => {
+                    if seats.is_empty() && !may_create {
+                        continue;
+                    }
                     if let Some(seat) = seats.iter_mut().find(|(p, _)| p == peer) {
                         seat.1 = None;
                         continue;
@@ -159,12 +163,14 @@ fn apply(rooms: &mut Rooms, op: &Op, now: Timestamp) -> Vec<Output> {
         Op::In { room, event: Event::Refused { peer, code, why } } => Input::Refused { room, peer, code: *code, why },
         Op::In { room, event } => {
             let payload = payload(event).unwrap();
+            let may_create = !matches!(event, Event::Join { may_create: false, .. });
             match event {
                 Event::Join { peer, .. }
                 | Event::Leave { peer, .. }
                 | Event::State { peer, .. }
                 | Event::Bad { peer, .. } => {
-                    rooms.handle(now, Input::Message { room, from: peer, payload: payload.as_bytes() }, &mut out);
+                    let input = Input::Message { room, from: peer, payload: payload.as_bytes(), may_create };
+                    rooms.handle(now, input, &mut out);
                 }
                 _ => rooms.handle(now, Input::Order { room, payload: payload.as_bytes() }, &mut out),
             }
@@ -300,14 +306,15 @@ proptest! {
 
     #[test]
     fn no_bytes_and_no_names_panic(
-        room in any::<String>(), from in peer(), payload in any::<Vec<u8>>(), order in any::<bool>(),
+        room in any::<String>(), from in peer(), payload in any::<Vec<u8>>(),
+        order in any::<bool>(), may_create in any::<bool>(),
     ) {
         let mut rooms = Rooms::new(Config::default());
         let (now, payload) = (Timestamp::from_millis(START), &payload[..]);
         let input = if order {
             Input::Order { room: &room, payload }
         } else {
-            Input::Message { room: &room, from: &from, payload }
+            Input::Message { room: &room, from: &from, payload, may_create }
         };
         rooms.handle(now, input, &mut Vec::new());
         rooms.handle(now, Input::Refused { room: &room, peer: &from, code: ErrorCode::TooLarge, why: "" }, &mut Vec::new());

@@ -21,6 +21,7 @@ use std::time::Duration;
 const GRACE: Duration = Duration::from_secs(10);
 
 struct Alone {
+    may_not_create: Vec<String>,
     rooms: Rooms,
     now: Timestamp,
     inboxes: BTreeMap<String, VecDeque<Value>>,
@@ -30,12 +31,13 @@ struct Alone {
 }
 
 impl Alone {
-    fn new(relay_ttl: Option<Duration>) -> Self {
-        let relay = relay_ttl.map(|ttl| {
+    fn new(scenario: &Scenario) -> Self {
+        let relay = scenario.relay_ttl.map(|ttl| {
             let secret = Secret::from_line(scenario::RELAY_SECRET).unwrap();
             Turn::shared(vec![IceUrl::turn(scenario::RELAY).unwrap()], secret, ttl).unwrap()
         });
         Self {
+            may_not_create: scenario.may_not_create.clone(),
             rooms: Rooms::new(Config { grace: GRACE, ice: Ice::new(Vec::new(), relay.into_iter().collect()) }),
             now: Timestamp::from_millis(1_790_000_000_000),
             inboxes: BTreeMap::new(),
@@ -72,7 +74,9 @@ impl Alone {
     }
 
     fn say(&mut self, room: &str, from: &str, payload: &str) {
-        self.handle(Input::Message { room, from: &PeerId::new(from).unwrap(), payload: payload.as_bytes() });
+        let may_create = !self.may_not_create.iter().any(|name| name == from);
+        let from = &PeerId::new(from).unwrap();
+        self.handle(Input::Message { room, from, payload: payload.as_bytes(), may_create });
     }
 
     fn deliver(&mut self, room: &str, to: &str, from: &str, message: Value) {
@@ -169,7 +173,7 @@ fn every_scenario_goes_as_written() {
     let failures: Vec<String> = Scenario::all(&folder)
         .iter()
         .filter_map(|scenario| {
-            let played = std::panic::catch_unwind(|| scenario.play(&mut Alone::new(scenario.relay_ttl)));
+            let played = std::panic::catch_unwind(|| scenario.play(&mut Alone::new(scenario)));
             played.unwrap_or_else(|_| Err(format!("{} panics", scenario.name))).err()
         })
         .collect();

@@ -1,7 +1,7 @@
 //! What crosses the backbone: one buffer a frame, taken apart on the other side without copying.
 //!
 //! ```text
-//! kind u8 | qos, retain u8 | len(from) u8 | len(topic) u16 | len(properties) u32 | from topic properties payload
+//! kind u8 | flags u8 | len(from) u8 | len(topic) u16 | len(properties) u32 | from topic properties payload
 //! ```
 //! Besides messages, two notices travel here, so that they stay in order with what the same client
 //! has said before: that its connection has ended, and that it was refused something.
@@ -32,6 +32,36 @@ impl Qos {
     }
 }
 
+/// What goes with a message besides its parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flags {
+    /// As published.
+    pub qos: Qos,
+    /// As published.
+    pub retain: bool,
+    /// Whether the sender's rights let it be the first in an empty room: what the agent must know
+    /// when the message gets there, however long that takes.
+    pub may_create: bool,
+}
+
+impl Flags {
+    const RETAIN: u8 = 4;
+    const JOIN_ONLY: u8 = 8;
+
+    fn to_bits(self) -> u8 {
+        let set = |flag, on| if on { flag } else { 0 };
+        self.qos as u8 | set(Self::RETAIN, self.retain) | set(Self::JOIN_ONLY, !self.may_create)
+    }
+
+    fn from_bits(bits: u8) -> Self {
+        Self {
+            qos: Qos::from_bits(bits),
+            retain: bits & Self::RETAIN != 0,
+            may_create: bits & Self::JOIN_ONLY == 0,
+        }
+    }
+}
+
 /// An application message on its way from one client to others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -45,6 +75,8 @@ pub struct Message {
     pub qos: Qos,
     /// As published.
     pub retain: bool,
+    /// See [`Flags::may_create`].
+    pub may_create: bool,
 }
 
 impl Message {
@@ -57,6 +89,7 @@ impl Message {
             payload: payload.into(),
             qos,
             retain: false,
+            may_create: true,
         }
     }
 
@@ -123,14 +156,13 @@ const CODES: [ErrorCode; 6] = [
 pub fn publish(
     from: &PeerId,
     topic: &str,
-    qos: Qos,
-    retain: bool,
+    flags: Flags,
     properties: impl FnOnce(&mut BytesMut),
     payload: &[u8],
 ) -> Bytes {
     let from = from.as_str();
     let mut frame = BytesMut::with_capacity(HEADER + from.len() + topic.len() + payload.len());
-    header(&mut frame, PUBLISH, qos as u8 | u8::from(retain) << 2, from, topic);
+    header(&mut frame, PUBLISH, flags.to_bits(), from, topic);
     let before = frame.len();
     properties(&mut frame);
     let length = u32::try_from(frame.len() - before).unwrap_or(0);
@@ -145,8 +177,9 @@ impl Frame {
         match self {
             Frame::Publish(message) => {
                 let mut frame = BytesMut::new();
-                let flags = message.qos as u8 | u8::from(message.retain) << 2;
-                header(&mut frame, PUBLISH, flags, message.from(), message.topic());
+                let Message { qos, retain, may_create, .. } = *message;
+                let flags = Flags { qos, retain, may_create };
+                header(&mut frame, PUBLISH, flags.to_bits(), message.from(), message.topic());
                 frame.put_slice(&message.properties);
                 frame[5..9].copy_from_slice(&u32::try_from(message.properties.len()).unwrap_or(0).to_be_bytes());
                 frame.put_slice(&message.payload);
@@ -182,14 +215,18 @@ impl Frame {
         }
         let client = || PeerId::new(text(&frame.slice(HEADER..topic_at))).ok();
         match kind {
-            PUBLISH => Some(Frame::Publish(Message {
-                from: frame.slice(HEADER..topic_at),
-                topic: frame.slice(topic_at..properties_at),
-                properties: frame.slice(properties_at..payload_at),
-                payload: frame.slice(payload_at..),
-                qos: Qos::from_bits(flags),
-                retain: flags & 4 != 0,
-            })),
+            PUBLISH => {
+                let Flags { qos, retain, may_create } = Flags::from_bits(flags);
+                Some(Frame::Publish(Message {
+                    from: frame.slice(HEADER..topic_at),
+                    topic: frame.slice(topic_at..properties_at),
+                    properties: frame.slice(properties_at..payload_at),
+                    payload: frame.slice(payload_at..),
+                    qos,
+                    retain,
+                    may_create,
+                }))
+            }
             ENDED => Some(Frame::Ended { client: client()?, lost: flags != 0 }),
             REFUSED => {
                 let room = text(&frame.slice(topic_at..properties_at)).to_owned();
@@ -248,16 +285,17 @@ mod tests {
     proptest! {
         #[test]
         fn messages_arrive_as_sent(
-            topic in "\\PC{0,40}", properties in any::<Vec<u8>>(), payload in any::<Vec<u8>>(), qos in 0..3u8, retain: bool
+            topic in "\\PC{0,40}", properties in any::<Vec<u8>>(), payload in any::<Vec<u8>>(),
+            qos in 0..3u8, retain: bool, may_create: bool
         ) {
-            let bytes =
-                publish(&peer(), &topic, Qos::from_bits(qos), retain, |out| out.put_slice(&properties), &payload);
+            let flags = Flags { qos: Qos::from_bits(qos), retain, may_create };
+            let bytes = publish(&peer(), &topic, flags, |out| out.put_slice(&properties), &payload);
             let Some(Frame::Publish(message)) = Frame::decode(bytes) else { panic!("no message") };
             prop_assert_eq!(message.from(), "alice");
             prop_assert_eq!(message.topic(), &topic);
             prop_assert_eq!(&message.properties[..], &properties[..]);
             prop_assert_eq!(&message.payload[..], &payload[..]);
-            prop_assert_eq!((message.qos as u8, message.retain), (qos, retain));
+            prop_assert_eq!((message.qos as u8, message.retain, message.may_create), (qos, retain, may_create));
             prop_assert_eq!(Frame::decode(Frame::Publish(message.clone()).encode()), Some(Frame::Publish(message)));
         }
 

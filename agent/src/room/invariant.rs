@@ -2,7 +2,7 @@
 //! builds, the random tests and the scenarios.
 
 use super::{Effect, Event, Room, Rules, Seat};
-use protocol::{AgentMessage, PeerId, Reason, Role, Said, Timestamp, What};
+use protocol::{AgentMessage, ErrorCode, PeerId, Reason, Role, Said, Timestamp, What};
 
 /// One call of [`super::step`], looked at from outside.
 #[derive(Debug, Clone, Copy)]
@@ -105,13 +105,21 @@ pub fn rev_grows(step: &Step<'_>) -> bool {
     step.after.is_none_or(|room| Some(room.rev()) == last)
 }
 
-/// With `created`, `joined` or `full`, and nobody who did not ask gets such an answer.
+/// With `created`, `joined` or `full`, and nobody who did not ask gets such an answer. Who may not
+/// create is answered with `forbidden` in an empty room, and the room stays as it is: none.
 pub fn joins_are_answered_once(step: &Step<'_>) -> bool {
     let answers: Vec<_> = told(step)
         .filter(|(_, message)| matches!(message.said, Said::Created { .. } | Said::Joined { .. } | Said::Full { .. }))
         .map(|(to, _)| to)
         .collect();
     match step.event {
+        Event::Join { peer, may_create: false, .. } if step.before.is_none() => {
+            let mut said = told(step);
+            let forbidden = said.next().is_some_and(|(to, message)| {
+                to == peer && matches!(message.said, Said::Error { code: ErrorCode::Forbidden, .. })
+            });
+            forbidden && said.next().is_none() && answers.is_empty() && step.after.is_none()
+        }
         Event::Join { peer, .. } => answers == [peer],
         _ => answers.is_empty(),
     }

@@ -22,6 +22,8 @@ pub enum Event {
         peer: PeerId,
         /// What the other one shall be shown of it; `None` leaves what it said before.
         info: Option<Info>,
+        /// Whether its rights let it be the first in an empty room.
+        may_create: bool,
     },
     /// A peer says that it leaves, or its will says that it is lost.
     Leave {
@@ -155,7 +157,7 @@ impl Turn<'_> {
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::Join { peer, info } => self.join(peer, info),
+            Event::Join { peer, info, may_create } => self.join(peer, info, may_create),
             Event::Leave { peer, lost } | Event::Ended { peer, lost } if self.is_member(&peer) => {
                 if lost {
                     self.lose(&peer);
@@ -204,9 +206,13 @@ impl Turn<'_> {
         self.effects.push(Effect::Happened(event));
     }
 
-    fn join(&mut self, peer: PeerId, info: Option<Info>) {
+    fn join(&mut self, peer: PeerId, info: Option<Info>, may_create: bool) {
         if self.is_member(&peer) {
             return self.join_again(&peer, info);
+        }
+        if self.room.is_none() && !may_create {
+            let message = "the room is empty and your rights let you join, not create".into();
+            return self.tell(&peer, Said::Error { code: ErrorCode::Forbidden, message });
         }
         let taken = self.room.as_ref().is_some_and(|room| room.joined.is_some());
         let ghost = self.room.as_ref().and_then(Room::longest_away).map(|seat| seat.peer.clone());

@@ -43,6 +43,8 @@ pub enum Input<'a> {
         from: &'a PeerId,
         /// What, as it came.
         payload: &'a [u8],
+        /// Whether the peer's rights let it be the first in an empty room.
+        may_create: bool,
     },
     /// An operator ordered something, on `control/{room}`. What cannot be read is not followed;
     /// whoever wants to tell the operator so asks [`Control::decode`] first.
@@ -160,10 +162,10 @@ impl Rooms {
     pub fn handle(&mut self, now: Timestamp, input: Input<'_>, out: &mut Vec<Output>) {
         self.watch_the_clock(now, out);
         match input {
-            Input::Message { room, from, payload } => {
+            Input::Message { room, from, payload, may_create } => {
                 let peer = from.clone();
                 let event = match PeerMessage::decode(payload) {
-                    Ok(PeerMessage::Join { info }) => Event::Join { peer, info },
+                    Ok(PeerMessage::Join { info }) => Event::Join { peer, info, may_create },
                     Ok(PeerMessage::Leave { lost }) => Event::Leave { peer, lost },
                     Ok(PeerMessage::State { connection, detail }) => Event::State { peer, connection, detail },
                     Err(error) => Event::Bad { peer, error },

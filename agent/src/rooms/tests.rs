@@ -8,7 +8,7 @@ fn peer(name: &str) -> PeerId {
 
 fn say(rooms: &mut Rooms, now: u64, room: &str, from: &str, payload: &str) -> Vec<Output> {
     let mut out = Vec::new();
-    let input = Input::Message { room, from: &peer(from), payload: payload.as_bytes() };
+    let input = Input::Message { room, from: &peer(from), payload: payload.as_bytes(), may_create: true };
     rooms.handle(Timestamp::from_millis(now), input, &mut out);
     out
 }

@@ -60,7 +60,10 @@ impl Drive {
             Ok(Topic::ToAgent { room, from }) => match PeerId::new(from) {
                 Ok(from) if publish.payload.len() > MAX_MESSAGE => self.refuse(room, from, out),
                 Ok(from) => {
-                    self.rooms.handle(now(), Input::Message { room, from: &from, payload: &publish.payload }, out);
+                    // Which rights a peer has, only the broker knows, and its rules say `may join`
+                    // or not; so whoever may join may create.
+                    let input = Input::Message { room, from: &from, payload: &publish.payload, may_create: true };
+                    self.rooms.handle(now(), input, out);
                 }
                 Err(error) => debug!(%error, "a message from nobody"),
             },

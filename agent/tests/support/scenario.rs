@@ -11,6 +11,8 @@
 //!     {"expect_nothing": ["bob"]} ] }
 //! ```
 //!
+//! With `"may_not_create": ["bob"]` bob's rights let him join, but not be the first in an empty room.
+//!
 //! A room that is not named is `lobby`. What is expected is part of what must come: an object's
 //! further fields do not matter, `null` is a field that must not be there. Messages bring two
 //! fields of their own, `@room` and `@from`. Every message must be expected, in its order, and
@@ -41,6 +43,8 @@ pub(crate) struct Scenario {
     pub(crate) needs: Vec<Need>,
     /// How long credentials for the relay live, if there is one.
     pub(crate) relay_ttl: Option<Duration>,
+    /// Peers that may join, but not create.
+    pub(crate) may_not_create: Vec<String>,
     /// What is done and expected, each as written and as read.
     pub(crate) steps: Vec<(String, Step)>,
 }
@@ -57,6 +61,8 @@ pub(crate) enum Need {
     Membership,
     /// Signals to a member that is away wait for it.
     HeldSignals,
+    /// A peer's rights go with what it says to the agent.
+    Rights,
 }
 
 /// One step.
@@ -171,6 +177,8 @@ impl Scenario {
             #[serde(default)]
             needs: Vec<Need>,
             relay_ttl_s: Option<u64>,
+            #[serde(default)]
+            may_not_create: Vec<String>,
             steps: Vec<Value>,
         }
         let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -185,6 +193,7 @@ impl Scenario {
             rule: file.rule,
             needs: file.needs,
             relay_ttl: file.relay_ttl_s.map(Duration::from_secs),
+            may_not_create: file.may_not_create,
             steps: steps.collect(),
         }
     }

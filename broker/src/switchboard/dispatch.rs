@@ -81,8 +81,9 @@ impl Switchboard {
             Ok(Topic::ToAgent { room, from }) => {
                 self.show(&message, now);
                 let Ok(from) = PeerId::new(from) else { return };
-                match self.may_come_in(room, &from, &message.payload) {
-                    Ok(()) => self.agent(Input::Message { room, from: &from, payload: &message.payload }, now),
+                let Message { payload, may_create, .. } = &message;
+                match self.may_come_in(room, &from, payload) {
+                    Ok(()) => self.agent(Input::Message { room, from: &from, payload, may_create: *may_create }, now),
                     Err(why) => {
                         let client = Some(from.as_str());
                         self.audit.refused(Refused { what: What::Join, why: &why, client, user: None, address: None });
