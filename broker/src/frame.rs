@@ -54,11 +54,7 @@ impl Flags {
     }
 
     fn from_bits(bits: u8) -> Self {
-        Self {
-            qos: Qos::from_bits(bits),
-            retain: bits & Self::RETAIN != 0,
-            may_create: bits & Self::JOIN_ONLY == 0,
-        }
+        Self { qos: Qos::from_bits(bits), retain: bits & Self::RETAIN != 0, may_create: bits & Self::JOIN_ONLY == 0 }
     }
 }
 

@@ -1,6 +1,5 @@
 //! What all sessions share.
 
-use crate::access::authenticate::Users;
 use crate::access::authorize::Rules;
 use crate::audit::{Audit, Refused};
 use crate::backbone::Uplink;
@@ -8,6 +7,7 @@ use crate::limits::Limits;
 use crate::limits::door::Door;
 use crate::limits::pace::Clock;
 use crate::limits::throttle::Throttle;
+use crate::login::Login;
 use crate::switchboard::Switchboard;
 use crate::switchboard::dispatch::Now;
 use crate::sys::Counters;
@@ -21,7 +21,7 @@ use std::time::{Instant, SystemTime};
 /// See the module.
 pub struct Hub {
     /// Who is who.
-    pub users: Users,
+    pub login: Arc<Login>,
     /// Who may do what.
     pub rules: Rules,
     /// How much anybody may ask.
@@ -50,12 +50,12 @@ pub struct Hub {
 
 impl Hub {
     /// A hub without sessions.
-    pub fn new(users: Users, rules: Rules, limits: Limits, rooms: Rooms, uplink: Arc<Uplink>) -> Self {
+    pub fn new(login: Arc<Login>, rules: Rules, limits: Limits, rooms: Rooms, uplink: Arc<Uplink>) -> Self {
         let rooms = Arc::new(RwLock::new(rooms));
         let counters = Arc::new(Counters::default());
         let audit = Arc::new(Audit::default());
         Self {
-            users,
+            login,
             rules,
             door: Door::new(&limits),
             joins: Mutex::new(Throttle::new(limits.joins)),

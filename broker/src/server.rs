@@ -1,6 +1,5 @@
 //! The whole broker: listeners, sessions, backbone, switchboard and agent, put together.
 
-use crate::access::authenticate::Users;
 use crate::access::authorize::Rules;
 use crate::audit;
 use crate::backbone::{self, BackboneError, Downlink};
@@ -11,9 +10,11 @@ use crate::limits::Limits;
 use crate::listen;
 use crate::listen::http::{Face, Site};
 use crate::listen::tls::{Tls, TlsError};
-use crate::operator::{self, TokenError};
+use crate::login::Login;
+use crate::login::files::FilesError;
 use crate::session::outbox::Ending;
 use crate::sys::Figures;
+use crate::watch::Watch;
 use agent::rooms::Rooms;
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
-use tracing::info;
+use tracing::{info, warn};
 
 /// Why the broker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -32,9 +33,9 @@ pub enum StartError {
     /// See [`TlsError`].
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// See [`TokenError`].
+    /// See [`FilesError`].
     #[error(transparent)]
-    Token(#[from] TokenError),
+    Files(#[from] FilesError),
     /// See [`BackboneError`].
     #[error(transparent)]
     Backbone(#[from] BackboneError),
@@ -62,7 +63,10 @@ impl Broker {
     /// # Errors
     /// If an address cannot be bound, or there is no operator's token.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
-        // Before the first port is taken.
+        // Before the first port is taken; watched before it is read, so that no change is missed.
+        let changes = watch(config)?;
+        let is_exempt = |address: std::net::IpAddr| address.is_loopback();
+        let login = Arc::new(Login::new(config.access.clone(), config.state_dir.clone(), is_exempt)?);
         let tls = config.listen.tls.clone().map(Tls::start).transpose()?;
         let bind = |address: Option<SocketAddr>| address.map(listen::bind).transpose();
         let mqtt = bind(config.listen.mqtt)?;
@@ -70,17 +74,22 @@ impl Broker {
         let http = bind(config.listen.http)?;
         let https = bind(config.listen.https)?;
         let admin = bind(config.listen.admin)?;
-        let users = Users::new(operator::token(&config.state_dir)?);
         let rooms = Rooms::new(agent::rooms::Config { grace: config.grace, ice: config.ice.clone() });
         let mut limits = config.limits.clone();
         fit(&mut limits);
+        if config.access.anonymous && (config.access.asks() || config.listen.is_open()) {
+            warn!("--allow-anonymous: whoever can reach this broker comes in without saying who it is");
+        }
         let (uplink, downlink) = backbone::start()?;
-        let hub = Arc::new(Hub::new(users, Rules::new(config.topics.clone()), limits, rooms, uplink));
+        let hub = Arc::new(Hub::new(login, Rules::new(config.topics.clone()), limits, rooms, uplink));
         tokio::spawn(publish_figures(hub.clone(), config.sys_interval));
         tokio::spawn(audit::publish(hub.clone()));
         let site = Site { hub: hub.clone(), origins: config.listen.origins.clone(), hsts: config.listen.hsts };
         let site = Arc::new(site);
         let (mut doors, mut listeners) = (Vec::new(), Vec::new());
+        if let Some(changes) = changes {
+            listeners.push(tokio::spawn(reload(hub.clone(), changes)));
+        }
         for (name, listener, tls) in [("mqtt", mqtt, None), ("mqtts", mqtts, tls.clone())] {
             let Some(listener) = listener else { continue };
             doors.push((name, listener.local_addr()?));
@@ -148,6 +157,27 @@ fn fit(limits: &mut Limits) {
             descriptors,
             max_connections, max_handshakes, "the limit of open files allows no more connections than this"
         );
+    }
+}
+
+/// What notices that users or keys have changed, if there are any.
+fn watch(config: &Config) -> io::Result<Option<Watch>> {
+    let files: Vec<_> = config.access.files().cloned().collect();
+    (!files.is_empty()).then(|| Watch::new(files)).transpose()
+}
+
+/// Reads users and keys again when they have changed, and ends the sessions of users that are no
+/// longer the same.
+async fn reload(hub: Arc<Hub>, mut changes: Watch) {
+    loop {
+        changes.changed().await;
+        match hub.login.reload() {
+            Ok(()) => {
+                let ended = hub.switchboard.lock().end_those(|grant| hub.login.still_admits(grant));
+                info!(ended, "users and keys are read again");
+            }
+            Err(error) => warn!(%error, "users and keys stay as they were"),
+        }
     }
 }
 

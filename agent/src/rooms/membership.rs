@@ -68,6 +68,11 @@ impl Rooms {
         self.room(room).is_some_and(|room| room.seat(peer).is_some())
     }
 
+    /// Whether `peer` is a member of any room, present or away.
+    pub fn has_seat(&self, peer: &str) -> bool {
+        self.seats.contains_key(peer)
+    }
+
     /// Whether `peer` is a member of `room` whose connection is lost.
     pub fn is_away(&self, room: &str, peer: &str) -> bool {
         self.room(room).and_then(|room| room.seat(peer)).is_some_and(Seat::is_away)

@@ -78,9 +78,17 @@ impl Rules {
         signal: impl FnOnce(&str, &str, &str) -> Result<(), String>,
     ) -> Result<(), Refusal> {
         let me = who.id.as_str();
+        // Nothing to look at for whoever may everything, which is most.
+        let closed = |room: &str| who.rights().filter(|rights| !rights.covers(room));
         let refuse = |code, room: Option<&str>, why: String| Err(Refusal { code, why, room: room.map(str::to_owned) });
         match (Topic::parse(topic), who.role) {
             (Ok(Topic::Control { .. }), Role::Operator) => Ok(()),
+            (Ok(Topic::ToAgent { room, from } | Topic::Signal { room, from, .. }), Role::Peer)
+                if from == me
+                    && let Some(rights) = closed(room) =>
+            {
+                refuse(ErrorCode::Forbidden, Some(room), format!("your rights do not open {room}; they open {rights}"))
+            }
             (Ok(Topic::ToAgent { from, .. }), Role::Peer) if from == me => Ok(()),
             (Ok(Topic::Signal { room, to, from }), Role::Peer) if from == me => match signal(room, from, to) {
                 Ok(()) => Ok(()),
@@ -118,7 +126,11 @@ impl Rules {
     /// May `who` leave a will for `topic`?
     pub fn will(&self, who: &Identity, topic: &str) -> bool {
         match Topic::parse(topic) {
-            Ok(Topic::ToAgent { from, .. }) => who.role == Role::Peer && from == who.id.as_str(),
+            Ok(Topic::ToAgent { room, from }) => {
+                who.role == Role::Peer
+                    && from == who.id.as_str()
+                    && who.rights().is_none_or(|rights| rights.covers(room))
+            }
             Err(TopicError::Foreign) if !topic::is_reserved(topic) => {
                 self.opened_for(who).any(|open| filter::matches(&open, topic))
             }
@@ -134,10 +146,19 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::rights::{May, Rights};
+    use crate::access::{Grant, Principal};
     use protocol::PeerId;
+    use std::sync::Arc;
 
     fn who(id: &str, role: Role) -> Identity {
-        Identity { id: PeerId::new(id).unwrap(), role }
+        Identity { id: PeerId::new(id).unwrap(), role, grant: None }
+    }
+
+    fn with_rights(id: &str, rooms: &[&str], may: May) -> Identity {
+        let rights = Rights::new(rooms.iter().copied(), may).unwrap();
+        let grant = Grant { principal: Principal::Token, rights, expires: None };
+        Identity { grant: Some(Arc::new(grant)), ..who(id, Role::Peer) }
     }
 
     /// alice and bob are in the lobby.
@@ -196,6 +217,35 @@ mod tests {
         ] {
             assert_eq!(publish(rules, id, role, topic), verdict, "{id} to {topic} with {rules:?}");
         }
+    }
+
+    #[test]
+    fn rooms_that_rights_do_not_open_are_closed_to_everything() {
+        use ErrorCode::{Forbidden, NotAMember};
+        for (rooms, may, topic, verdict) in [
+            (&["lobby"][..], May::Create, "rooms/lobby/agent/alice", Ok(())),
+            (&["lobby"], May::Create, "rooms/lobby/bob/alice", Ok(())),
+            (&["lobby"], May::Join, "rooms/lobby/bob/alice", Ok(())),
+            (&["lobby"], May::Create, "rooms/lobby/carol/alice", Err(NotAMember)),
+            (&["lobby"], May::Create, "rooms/lobby/bob/carol", Err(Forbidden)),
+            (&["lobby"], May::Create, "rooms/hall/agent/alice", Err(Forbidden)),
+            (&["cam-*", "현?"], May::Create, "rooms/현관/agent/alice", Ok(())),
+            (&["cam-*", "현?"], May::Create, "rooms/cam-1/agent/alice", Ok(())),
+            // A member by an earlier connection, which had more rights.
+            (&["cam-*"], May::Create, "rooms/lobby/bob/alice", Err(Forbidden)),
+            (&["lobby"], May::Nothing, "rooms/lobby/agent/alice", Err(Forbidden)),
+            (&[], May::Create, "rooms/lobby/agent/alice", Err(Forbidden)),
+        ] {
+            let who = with_rights("alice", rooms, may);
+            let rules = Rules::default();
+            assert_eq!(rules.publish(&who, topic, lobby).map_err(|r| r.code), verdict, "{rooms:?} {topic}");
+            if let Ok(Topic::ToAgent { .. }) = Topic::parse(topic) {
+                assert_eq!(rules.will(&who, topic), verdict.is_ok(), "a will for {topic}");
+            }
+        }
+        let who = with_rights("alice", &["cam-*", "현관"], May::Join);
+        let refusal = Rules::default().publish(&who, "rooms/hall/agent/alice", lobby).unwrap_err();
+        assert_eq!(refusal.why, "your rights do not open hall; they open cam-*, 현관 when somebody is there");
     }
 
     #[test]

@@ -27,6 +27,14 @@ pub struct Listeners {
     pub hsts: Duration,
 }
 
+impl Listeners {
+    /// Whether others than this machine can reach one for peers.
+    pub fn is_open(&self) -> bool {
+        let mut peers = [self.mqtt, self.mqtts, self.http, self.https].into_iter().flatten();
+        peers.any(|address| !address.ip().is_loopback())
+    }
+}
+
 impl Layers {
     pub(super) fn listeners(&self) -> Result<Listeners, ConfigError> {
         let listeners = Listeners {
@@ -39,7 +47,7 @@ impl Layers {
             origins: self.value("origins", parse::origins)?,
             hsts: self.value("hsts", parse::long_duration)?,
         };
-        let allow_anonymous = self.value("allow-anonymous", parse::switch)?;
+        let is_guarded = self.value("allow-anonymous", parse::switch)? || self.asks();
         let peers = [
             ("mqtt", listeners.mqtt),
             ("mqtts", listeners.mqtts),
@@ -47,7 +55,7 @@ impl Layers {
             ("https", listeners.https),
         ];
         for (key, address) in peers {
-            if let Some(address) = address.filter(|address| !address.ip().is_loopback() && !allow_anonymous) {
+            if let Some(address) = address.filter(|address| !address.ip().is_loopback() && !is_guarded) {
                 return Err(ConfigError::Open { key, address, origin: self.origin(key) });
             }
         }
@@ -56,6 +64,13 @@ impl Layers {
             return Err(ConfigError::OpenAdmin { address, origin: self.origin("admin") });
         }
         Ok(listeners)
+    }
+
+    /// Whether somebody who connects has a way to say who it is, and must: a users file, keys for
+    /// tokens, or client certificates.
+    pub(super) fn asks(&self) -> bool {
+        let is_set = |key| self.values.get(key).is_some_and(|given| !given.text.is_empty());
+        ["users", "jwt-secret", "jwt-key", "jwks", "client-ca"].into_iter().any(is_set)
     }
 
     fn certificate(&self) -> Result<Option<Files>, ConfigError> {

@@ -10,6 +10,7 @@ mod table;
 
 use crate::limits::pace::Rate;
 use crate::limits::{Bound, Limits};
+use crate::login::files::Access;
 use agent::ice::Ice;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 pub use listeners::Listeners;
@@ -40,6 +41,8 @@ pub struct Config {
     pub limits: Limits,
     /// Time between two publications of `$SYS`.
     pub sys_interval: Duration,
+    /// Who is let in.
+    pub access: Access,
     /// Filters that are opened besides the rooms; `%c` stands for the client id.
     pub topics: Vec<String>,
 }
@@ -104,7 +107,7 @@ pub enum ConfigError {
     /// The broker would let strangers in.
     #[error(
         "{key} = {address} ({origin}) is open to others, and nobody who connects would have to say who they are; \
-         listen on 127.0.0.1, or say --allow-anonymous if that is what you want"
+         name --users or keys for tokens, listen on 127.0.0.1, or say --allow-anonymous if that is what you want"
     )]
     Open {
         /// Which listener.
@@ -239,6 +242,8 @@ impl Layers {
     /// # Errors
     /// The first value that is not allowed.
     pub fn judge(&self) -> Result<Config, ConfigError> {
+        let allow_anonymous = self.value("allow-anonymous", parse::switch)?;
+        let access = self.judge_access(allow_anonymous)?;
         let config = Config {
             listen: self.listeners()?,
             log: self.value("log", parse::log)?,
@@ -247,6 +252,7 @@ impl Layers {
             ice: self.ice()?,
             limits: self.limits()?,
             sys_interval: self.value("sys-interval", parse::positive_duration)?,
+            access,
             topics: self.topics.clone(),
         };
         for topic in &config.topics {
@@ -299,6 +305,21 @@ impl Layers {
             user_properties: bound(few("max-user-properties")?, size("max-user-property-bytes")?),
             max_topic_aliases: u16::try_from(few("max-topic-aliases")?).unwrap_or_default(),
             retained: bound(number("max-retained")?, size("max-retained-bytes")?),
+        })
+    }
+
+    /// Without a way to say who one is everybody is anonymous, which is fit for loopback only. With
+    /// one nobody is, on loopback either: a proxy there may stand for the world.
+    fn judge_access(&self, allow_anonymous: bool) -> Result<Access, ConfigError> {
+        Ok(Access {
+            users: self.value("users", parse::file)?,
+            jwt_secret: self.value("jwt-secret", parse::file)?,
+            jwt_key: self.value("jwt-key", parse::file)?,
+            jwks: self.value("jwks", parse::file)?,
+            jwt_issuer: self.value("jwt-issuer", |text| Ok(Some(text.to_owned()).filter(|text| !text.is_empty())))?,
+            jwt_audience: self.value("jwt-audience", parse::name)?,
+            jwt_leeway: self.value("jwt-leeway", parse::duration)?,
+            anonymous: allow_anonymous || !self.asks(),
         })
     }
 

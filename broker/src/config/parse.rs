@@ -46,6 +46,15 @@ pub(super) fn folder(text: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(text))
 }
 
+/// A file, if one is named.
+pub(super) fn file(text: &str) -> Result<Option<PathBuf>, String> {
+    Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+}
+
+pub(super) fn name(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("this is empty".into()) } else { Ok(text.to_owned()) }
+}
+
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if duration > MAX_DURATION { Err("this is longer than 30 days".into()) } else { Ok(duration) }

@@ -1,14 +1,16 @@
 //! From a fresh connection to a session: the CONNECT, and whether and how it is accepted.
 
-use super::outbox::Outbox;
+use super::outbox::{Ending, Outbox};
 use super::packets::{self, NotConnected};
 use super::{Session, Transport};
+use crate::access::authenticate::{Claim, Denied, Wanted};
 use crate::access::{Identity, Role};
 use crate::audit::{Refused, What};
-use crate::frame::{self, Qos};
+use crate::frame::{self, Flags, Qos};
 use crate::hub::Hub;
 use crate::limits::door::{Full, Place};
 use crate::listen::Arrival;
+use crate::login::NotLetIn;
 use crate::properties;
 use crate::switchboard::Welcome;
 use bytes::Bytes;
@@ -108,11 +110,13 @@ pub(super) async fn receive<S: Transport>(
         return None;
     };
     let audit = |what, why: &str| {
-        let (client, user, address) = (Some(hello.client_id), hello.user, Some(arrival.address));
+        let claim = hello.claim(&arrival);
+        let user = claim.user_to_show();
+        let (client, address) = (Some(hello.client_id), Some(arrival.address));
         hub.audit(Refused { what, why, client, user, address });
     };
     let version = hello.version;
-    let (identity, assigned, will) = match judge(&hello, &hub) {
+    let (identity, assigned, will) = match judge(&hello, &arrival, &hub).await {
         Ok(judged) => judged,
         Err((why, reason)) => {
             audit(why.what(), &reason);
@@ -138,8 +142,8 @@ pub(super) async fn receive<S: Transport>(
         match welcome {
             Welcome::In { resumed } => break resumed,
             Welcome::Occupied(other) => poll_fn(|context| other.poll_released(context)).await,
-            Welcome::Kept => {
-                let reason = "an operator has this client identifier; choose another";
+            Welcome::Anothers => {
+                let reason = "somebody else has this client identifier; choose another";
                 audit(What::Takeover, reason);
                 let answer = packets::not_connected(version, NotConnected::Forbidden, reason);
                 refuse(socket, &hub, answer.map(|p| p.to_continuous_buffer()).unwrap_or_default()).await;
@@ -147,6 +151,10 @@ pub(super) async fn receive<S: Transport>(
             }
         }
     };
+    // What was judged may have changed while it was; the session then begins only to be told so.
+    if !hub.login.still_admits(identity.grant.as_ref()) {
+        outbox.end(Ending::NotAuthorized);
+    }
     hub.counters.connections.add(1);
     let in_flight = resumed.as_ref().map_or(0, |suspended| suspended.in_flight());
     let session_present = resumed.is_some_and(|suspended| suspended.resume(&mut connection));
@@ -253,7 +261,11 @@ async fn refuse<S: Transport>(mut socket: S, hub: &Hub, answer: Vec<u8>) {
 }
 
 /// Decides whether a CONNECT is accepted, and in whose name.
-fn judge(hello: &Hello<'_>, hub: &Hub) -> Result<(Identity, bool, Option<Will>), (NotConnected, String)> {
+async fn judge(
+    hello: &Hello<'_>,
+    arrival: &Arrival,
+    hub: &Hub,
+) -> Result<(Identity, bool, Option<Will>), (NotConnected, String)> {
     if hub.is_stopping() {
         return Err((NotConnected::Stopping, "the broker stops".into()));
     }
@@ -261,14 +273,17 @@ fn judge(hello: &Hello<'_>, hub: &Hub) -> Result<(Identity, bool, Option<Will>),
         let reason = "there are no authentication exchanges here; send user name and password, or neither";
         return Err((NotConnected::AuthenticationMethod, reason.into()));
     }
-    let assigned = hello.client_id.is_empty() && hello.version == Version::V5_0;
-    let id = if assigned { random_id() } else { PeerId::new(hello.client_id).map_err(|e| e.to_string()) };
-    let id = id.map_err(|reason| (NotConnected::Identifier, reason))?;
-    let role = hub
-        .users
-        .authenticate(hello.user, hello.password)
-        .map_err(|error| (NotConnected::Credentials, error.to_string()))?;
-    let identity = Identity { id, role };
+    let bad_id = |reason: String| (NotConnected::Identifier, reason);
+    let (id, lots) = match hello.client_id {
+        "" if hello.version == Version::V5_0 => (None, lots().map_err(bad_id)?),
+        id => (Some(PeerId::new(id).map_err(|error| bad_id(error.to_string()))?), String::new()),
+    };
+    let claim = hello.claim(arrival);
+    let person =
+        hub.login.recognise(claim, arrival.address.ip()).await.map_err(|error| (code(&error), error.to_string()))?;
+    let wanted = id.as_ref().map_or(Wanted::Any(&lots), Wanted::Id);
+    let admitted = hub.login.ways().admit(person, wanted);
+    let (identity, assigned) = admitted.map_err(|denied| (code_of(&denied), denied.to_string()))?;
     let will = hello.will.as_ref().map(|will| accept_will(will, &identity, hub)).transpose()?;
     Ok((identity, assigned, will))
 }
@@ -276,7 +291,12 @@ fn judge(hello: &Hello<'_>, hub: &Hub) -> Result<(Identity, bool, Option<Will>),
 fn accept_will(will: &HelloWill<'_>, who: &Identity, hub: &Hub) -> Result<Will, (NotConnected, String)> {
     if !hub.rules.will(who, will.topic) {
         let reason = match who.role {
-            Role::Peer => format!("a will may only go to rooms/{{room}}/agent/{}", who.id),
+            Role::Peer => match who.rights() {
+                None => format!("a will may only go to rooms/{{room}}/agent/{}", who.id),
+                Some(rights) => {
+                    format!("a will may only go to rooms/{{room}}/agent/{}; your rights open {rights}", who.id)
+                }
+            },
             Role::Operator => "an operator leaves no will".into(),
         };
         return Err((NotConnected::Will, reason));
@@ -290,25 +310,41 @@ fn accept_will(will: &HelloWill<'_>, who: &Identity, hub: &Hub) -> Result<Will, 
         Property::WillDelayInterval(interval) => Some(interval.val()),
         _ => None,
     });
+    let flags = Flags { qos: will.qos, retain: will.retain, may_create: who.may_create() };
     let encode = |out: &mut bytes::BytesMut| properties::encode(will.properties, out);
     Ok(Will {
-        frame: frame::publish(&who.id, will.topic, will.qos, will.retain, encode, will.payload),
+        frame: frame::publish(&who.id, will.topic, flags, encode, will.payload),
         delay: Duration::from_secs(delay.unwrap_or(0).into()),
     })
 }
 
-/// An id for a client without one; nobody can guess it.
-fn random_id() -> Result<PeerId, String> {
-    let mut bytes = [0; 12];
-    getrandom::fill(&mut bytes).map_err(|e| e.to_string())?;
-    let mut id = String::from("peer-");
-    for byte in bytes {
-        id.push_str(&format!("{byte:02x}"));
+fn code(error: &NotLetIn) -> NotConnected {
+    match error {
+        NotLetIn::Denied(denied) => code_of(denied),
+        NotLetIn::TooOften(_) | NotLetIn::Busy => NotConnected::Busy,
     }
-    PeerId::new(&id).map_err(|e| e.to_string())
+}
+
+fn code_of(denied: &Denied) -> NotConnected {
+    match denied {
+        Denied::Credentials | Denied::Token(_) => NotConnected::Credentials,
+        Denied::Nobody(_) | Denied::NotYours(_) => NotConnected::Forbidden,
+    }
+}
+
+/// For the id of a client without one; nobody can guess it.
+fn lots() -> Result<String, String> {
+    let mut bytes = [0; 12];
+    getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 impl<'a> Hello<'a> {
+    /// What the client shows of itself.
+    fn claim(&self, arrival: &'a Arrival) -> Claim<'a> {
+        Claim { user: self.user, password: self.password, certificate: arrival.certificate.as_ref() }
+    }
+
     fn of(packet: &'a Packet) -> Option<Self> {
         match packet {
             GenericPacket::V3_1_1Connect(connect) => Some(Self {

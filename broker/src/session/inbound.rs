@@ -4,7 +4,7 @@ use super::packets::{self, Accepted};
 use super::{End, Session, Transport, connect::qos};
 use crate::access::authorize::{NotGranted, Refusal};
 use crate::audit::What;
-use crate::frame::{self, Frame, Message, Qos};
+use crate::frame::{self, Flags, Frame, Message, Qos};
 use crate::hub;
 use crate::properties;
 use crate::session::outbox::Delivery;
@@ -94,11 +94,12 @@ impl<S: Transport> Session<S> {
         }
         let accepted = match self.judge(published, now) {
             Ok(()) => {
+                let Published { qos, retain, .. } = *published;
+                let flags = Flags { qos, retain, may_create: self.who.may_create() };
                 self.hub.uplink.push(frame::publish(
                     &self.who.id,
                     published.topic,
-                    published.qos,
-                    published.retain,
+                    flags,
                     |out| properties::encode(published.properties, out),
                     published.payload,
                 ));
@@ -168,20 +169,26 @@ impl<S: Transport> Session<S> {
         self.hub.uplink.push(Frame::Refused { client: self.who.id.clone(), room, code, why }.encode());
     }
 
-    /// The connection ends for a packet beyond all limits: says so first, if the client listens.
-    pub(super) fn tell_too_large(&mut self, now: Instant) {
+    /// The connection ends for a packet beyond all limits.
+    pub(super) fn tell_too_large(&mut self) {
+        let why = format!("a message has at most {} bytes", self.hub.limits.max_message);
+        self.tell_last(ErrorCode::TooLarge, &why);
+    }
+
+    /// Says why the connection is about to end, if the client listens.
+    pub(super) fn tell_last(&mut self, code: ErrorCode, why: &str) {
         const ROOM: &str = crate::switchboard::NO_ROOM;
         let topic = Topic::FromAgent { room: ROOM, to: self.who.id.as_str() }.to_string();
         if !self.hub.switchboard.lock().listens(&self.who.id, &topic) {
             return;
         }
-        let why = format!("a message has at most {} bytes", self.hub.limits.max_message);
-        let error = self.hub.rooms.write().error(ROOM, ErrorCode::TooLarge, why, hub::now().wall);
+        let now = hub::now();
+        let error = self.hub.rooms.write().error(ROOM, code, why, now.wall);
         let message = Message::own(topic, json(&error), Qos::AtMostOnce);
         let delivery =
-            Delivery { message, qos: Qos::AtMostOnce, retain: false, subscriptions: Vec::new(), received: now };
+            Delivery { message, qos: Qos::AtMostOnce, retain: false, subscriptions: Vec::new(), received: now.instant };
         // Straight into the buffer: the library accepts nothing after its DISCONNECT.
-        packets::write_qos_0(&mut self.unwritten, self.version, &delivery, self.max_packet_out, now);
+        packets::write_qos_0(&mut self.unwritten, self.version, &delivery, self.max_packet_out, now.instant);
     }
 
     fn pubrec(&mut self, id: u16, success: bool) -> Result<(), End> {

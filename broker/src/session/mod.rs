@@ -15,7 +15,7 @@ pub mod suspended;
 use crate::access::Identity;
 use crate::audit::{Refused, What};
 use crate::frame::{Frame, Qos};
-use crate::hub::Hub;
+use crate::hub::{self, Hub};
 use crate::limits::door::Admission;
 use crate::limits::pace::Meter;
 use crate::listen::Arrival;
@@ -29,6 +29,7 @@ use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, MqttError};
 use mqtt_protocol_core::mqtt::role::Server;
 use mqtt_protocol_core::mqtt::{Connection, Version};
 use outbox::{Delivery, Ending, Outbox};
+use protocol::ErrorCode;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
@@ -52,6 +53,8 @@ const MAX_UNWRITTEN: usize = 64 * 1024;
 const MAX_IN_FLIGHT: u16 = 64;
 /// Reads in one turn, before other sessions get theirs.
 const READS_PER_TURN: usize = 8;
+/// Pause until a client that is held back, and has a token, is looked at again.
+const HELD_LOOK: Duration = Duration::from_secs(1);
 /// Time for the last bytes to a client.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
@@ -211,8 +214,18 @@ impl<S: Transport> Session<S> {
     async fn run(mut self) {
         let end = poll_fn(|context| self.poll(context)).await;
         debug!(client = %self.who.id, from = %self.arrival, ?end, "session ends");
-        if end == End::Broker(Ending::TooSlow) {
-            self.audit(What::Slow, "it does not read what it is sent");
+        match end {
+            End::Broker(Ending::TooSlow) => self.audit(What::Slow, "it does not read what it is sent"),
+            End::Broker(Ending::Expired) => {
+                self.audit(What::Expired, "its token has expired");
+                self.tell_last(ErrorCode::Forbidden, "your token has expired; connect again with a new one");
+            }
+            End::Broker(Ending::NotAuthorized) => {
+                self.audit(What::Connect, "its user has been removed or changed");
+                let why = "your user has been removed or changed; connect again if you still may";
+                self.tell_last(ErrorCode::Forbidden, why);
+            }
+            _ => {}
         }
         if let End::Broker(ending) = end
             && let Some(Ok(packet)) = packets::disconnect(self.version, packets::reason(ending))
@@ -229,8 +242,13 @@ impl<S: Transport> Session<S> {
         self.left = true;
         let now = Instant::now();
         let keep = (!self.expiry.is_zero()).then(|| now + self.expiry);
+        // Whose rights have ended says nothing more, not even by a will.
+        let is_silent = matches!(
+            end,
+            End::Disconnected { with_will: false } | End::Broker(Ending::NotAuthorized | Ending::Expired)
+        );
         if let Some(will) = self.will.take()
-            && !matches!(end, End::Disconnected { with_will: false })
+            && !is_silent
         {
             // A delayed will is due when the session ends, at the latest (MQTT-3.1.3-9).
             match (keep, will.delay.is_zero(), Frame::decode(will.frame.clone())) {
@@ -263,24 +281,42 @@ impl<S: Transport> Session<S> {
                 Poll::Pending => {
                     // What was just handled may have answers that go out now; what is left
                     // unwritten waits for the socket.
-                    return self.poll_keep_alive(context);
+                    return self.poll_timer(context);
                 }
             }
+        }
+        // A client that never stops talking does not outlast its token by it.
+        if self.who.expires().is_some()
+            && let Poll::Ready(end) = self.poll_timer(context)
+        {
+            return Poll::Ready(end);
         }
         context.waker().wake_by_ref();
         Poll::Pending
     }
 
-    fn poll_keep_alive(&mut self, context: &mut Context<'_>) -> Poll<End> {
-        if self.is_held_back() {
-            return Poll::Pending; // what it sends meanwhile is not read
+    /// One timer for keep-alive and the end of the token; without either there is none.
+    fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        // What a client sends that is held back is not read, so it is not silent; but its token ends.
+        let is_held_back = self.is_held_back();
+        if is_held_back && self.who.expires().is_none() {
+            return Poll::Pending;
         }
-        while let (Some(deadline), Some(timer)) = (self.keep_alive, &mut self.timer) {
+        while let Some(timer) = &mut self.timer {
             ready!(timer.as_mut().poll(context));
-            if Instant::now() < deadline {
-                timer.as_mut().reset(deadline.into());
-                continue;
+            let now = Instant::now();
+            let left = self.who.expires().map(|expires| expires.since(hub::now().wall));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Poll::Ready(End::Broker(Ending::Expired));
             }
+            let keep_alive = if is_held_back { Some(now + HELD_LOOK) } else { self.keep_alive };
+            let Some(deadline) = keep_alive.filter(|deadline| *deadline <= now) else {
+                match next_look(now, keep_alive, left) {
+                    Some(next) => timer.as_mut().reset(next.into()),
+                    None => self.timer = None,
+                }
+                continue;
+            };
             self.keep_alive = None;
             let events = self.connection.notify_timer_fired(TimerKind::PingreqRecv);
             debug!(client = %self.who.id, "nothing heard within one and a half keep-alives");
@@ -292,8 +328,11 @@ impl<S: Transport> Session<S> {
     }
 
     fn set_keep_alive(&mut self, after: Option<Duration>) {
-        self.keep_alive = after.map(|after| Instant::now() + after);
-        self.timer = after.map(|after| Box::pin(tokio::time::sleep(after)));
+        let now = Instant::now();
+        self.keep_alive = after.map(|after| now + after);
+        let left = self.who.expires().map(|expires| expires.since(hub::now().wall));
+        let next = next_look(now, self.keep_alive, left);
+        self.timer = next.map(|next| Box::pin(tokio::time::sleep_until(next.into())));
     }
 
     /// Reads once and handles what came. `Pending` when there is nothing to read, or the session
@@ -356,7 +395,7 @@ impl<S: Transport> Session<S> {
         let too_large = |event: &Event| matches!(event, Event::NotifyError(MqttError::PacketTooLarge));
         if events.iter().any(too_large) {
             self.audit(What::TooLarge, "a packet beyond all limits");
-            self.tell_too_large(now);
+            self.tell_too_large();
         }
         let mut end = Ok(());
         for event in events {
@@ -490,6 +529,13 @@ impl<S: Transport> Session<S> {
         }
         Pin::new(&mut self.socket).poll_flush(context)
     }
+}
+
+/// When a session must look at the clock next, of which its token has `left`. Within a day it
+/// looks again in any case: a clock that is set changes what is left.
+fn next_look(now: Instant, keep_alive: Option<Instant>, left: Option<Duration>) -> Option<Instant> {
+    let expiry = left.map(|left| now + left.min(Duration::from_secs(24 * 3600)));
+    keep_alive.into_iter().chain(expiry).min()
 }
 
 impl<S: Transport> Drop for Session<S> {

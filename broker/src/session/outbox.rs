@@ -31,6 +31,10 @@ pub enum Ending {
     ShuttingDown,
     /// The client does not read what it subscribed to.
     TooSlow,
+    /// Its user is gone, or has other rights now.
+    NotAuthorized,
+    /// Its token has run out.
+    Expired,
 }
 
 /// One client's queue. The switchboard puts in, the session takes out.
@@ -105,7 +109,7 @@ impl Outbox {
     }
 
     /// Ready when there is something to take or the session is to end; the order to end is given
-    /// at once for a client that is too slow or taken over, else after the queue is empty.
+    /// at once unless the broker stops, which lets the queue run empty first.
     pub fn poll(&self, context: &mut Context<'_>) -> Poll<Option<Ending>> {
         let mut inner = self.0.lock();
         // Always: a session that may not take what is here must still be woken for its end.
@@ -113,8 +117,8 @@ impl Outbox {
             inner.waker = Some(context.waker().clone());
         }
         match inner.ending {
-            Some(ending @ (Ending::TakenOver | Ending::TooSlow)) => Poll::Ready(Some(ending)),
-            Some(ending) if inner.queue.is_empty() => Poll::Ready(Some(ending)),
+            Some(Ending::ShuttingDown) if !inner.queue.is_empty() => Poll::Ready(None),
+            Some(ending) => Poll::Ready(Some(ending)),
             _ if inner.queue.is_empty() => Poll::Pending,
             _ => Poll::Ready(None),
         }

@@ -22,7 +22,7 @@ pub enum NotConnected {
     Identifier,
     /// User name or password is wrong.
     Credentials,
-    /// Another's session.
+    /// Another's session or client id, or nobody is let in who does not say who it is.
     Forbidden,
     /// A will for a topic that it may not go to, or one that is too large.
     Will,
@@ -218,6 +218,8 @@ pub fn reason(ending: Ending) -> DisconnectReasonCode {
         Ending::TakenOver => DisconnectReasonCode::SessionTakenOver,
         Ending::ShuttingDown => DisconnectReasonCode::ServerShuttingDown,
         Ending::TooSlow => DisconnectReasonCode::QuotaExceeded,
+        Ending::NotAuthorized => DisconnectReasonCode::NotAuthorized,
+        Ending::Expired => DisconnectReasonCode::MaximumConnectTime,
     }
 }
 

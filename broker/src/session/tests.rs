@@ -1,14 +1,27 @@
 use super::*;
-use crate::access::authenticate::Users;
 use crate::access::authorize::Rules;
 use crate::backbone;
+use crate::login::Login;
+use crate::login::files::Access;
 use agent::rooms::{Config, Rooms};
 use tokio::io::duplex;
 
 fn hub() -> Arc<Hub> {
     let limits = crate::config::default_limits();
     let (uplink, _) = backbone::start().unwrap();
-    Arc::new(Hub::new(Users::new("token".into()), Rules::default(), limits, Rooms::new(Config::default()), uplink))
+    let access = Access {
+        users: None,
+        jwt_secret: None,
+        jwt_key: None,
+        jwks: None,
+        jwt_issuer: None,
+        jwt_audience: "duet".into(),
+        jwt_leeway: Duration::ZERO,
+        anonymous: true,
+    };
+    let state = std::env::temp_dir().join(format!("duet-session-{}", std::process::id()));
+    let login = Arc::new(Login::new(access, state, |_| false).unwrap());
+    Arc::new(Hub::new(login, Rules::default(), limits, Rooms::new(Config::default()), uplink))
 }
 
 fn arrival(hub: &Hub) -> Arrival {

@@ -24,7 +24,11 @@ impl Switchboard {
     pub fn handle(&mut self, frame: Frame, now: Now) {
         match frame {
             Frame::Publish(message) => self.publish(message, now),
-            Frame::Ended { client, lost } => self.agent(Input::Ended { peer: &client, lost }, now),
+            Frame::Ended { client, lost } => {
+                self.agent(Input::Ended { peer: &client, lost }, now);
+                self.owners.ended(&client);
+                self.forget_owner(&client);
+            }
             Frame::Refused { client, room, code, why } => self.refuse(&client, room.as_deref(), code, &why, now),
         }
     }
@@ -47,9 +51,8 @@ impl Switchboard {
         }
         while self.expiries.first().is_some_and(|(expires, _)| *expires <= now.instant) {
             let Some((_, id)) = self.expiries.pop_first() else { break };
-            if let Some(client) = self.clients.remove(&id) {
-                self.forget_subscriptions(&id, &client);
-            }
+            self.remove(&id);
+            self.forget_owner(&id); // its connection ended long ago
         }
         self.retained.sweep(now.instant);
         for room in std::mem::take(&mut self.stale) {
@@ -183,8 +186,16 @@ impl Switchboard {
                 Output::Forget { room, peer } => {
                     let lost = self.held.take(&room, &peer).len();
                     self.counters.dropped.add(lost as u64);
+                    self.forget_owner(&peer);
                 }
             }
+        }
+    }
+
+    /// No id is kept for one who has no seat; a session keeps its own.
+    pub(super) fn forget_owner(&mut self, id: &PeerId) {
+        if self.clients.contains_key(id) || !self.rooms.read().has_seat(id.as_str()) {
+            self.owners.forget(id);
         }
     }
 

@@ -8,10 +8,11 @@
 pub mod dispatch;
 pub mod filter;
 mod held;
+mod owners;
 mod retained;
 mod subscribers;
 
-use crate::access::{Identity, Role};
+use crate::access::{Grant, Identity, Principal, Role, principal};
 use crate::audit::Audit;
 use crate::frame::{Message, Qos};
 use crate::limits::{Bound, Limits};
@@ -20,6 +21,7 @@ use crate::session::suspended::Suspended;
 use crate::sys::Counters;
 use agent::rooms::Rooms;
 use held::Held;
+use owners::Owners;
 use parking_lot::RwLock;
 use protocol::{PeerId, Topic, topic};
 use retained::Retained;
@@ -65,6 +67,7 @@ impl Default for Subscription {
 
 struct Client {
     role: Role,
+    grant: Option<Arc<Grant>>,
     line: Line,
     /// Its session leaves a will if it is lost.
     has_will: bool,
@@ -93,8 +96,8 @@ pub enum Welcome {
     },
     /// Another connection has the client id; it has been told to end.
     Occupied(Arc<Outbox>),
-    /// Another connection has the client id and keeps it: a peer does not put an operator out.
-    Kept,
+    /// Somebody else has the client id: a connection, a session that waits, or a seat.
+    Anothers,
 }
 
 /// See the module.
@@ -106,6 +109,7 @@ pub struct Switchboard {
     opened: Subscribers,
     retained: Retained,
     held: Held,
+    owners: Owners,
     /// When which session without a connection ends.
     expiries: BTreeSet<(Instant, PeerId)>,
     wills: HashMap<PeerId, (Instant, Message)>,
@@ -126,6 +130,7 @@ impl Switchboard {
             opened: Subscribers::default(),
             retained: Retained::new(limits.retained),
             held: Held::default(),
+            owners: Owners::default(),
             expiries: BTreeSet::new(),
             wills: HashMap::new(),
             stale: HashSet::new(),
@@ -150,10 +155,14 @@ impl Switchboard {
         has_will: bool,
         now: Instant,
     ) -> Welcome {
-        if let Some(Client { line: Line::Connected(other), role, .. }) = self.clients.get(&who.id) {
-            if *role == Role::Operator && who.role == Role::Peer {
-                return Welcome::Kept;
-            }
+        let is_anothers = match self.clients.get(&who.id) {
+            Some(client) => client.principal() != who.principal(),
+            None => self.owners.has_other(&who.id, who.role, who.grant.as_ref()),
+        };
+        if is_anothers {
+            return Welcome::Anothers;
+        }
+        if let Some(Client { line: Line::Connected(other), .. }) = self.clients.get(&who.id) {
             other.end(Ending::TakenOver);
             return Welcome::Occupied(other.clone());
         }
@@ -191,7 +200,9 @@ impl Switchboard {
             None => (None, Vec::new()),
         };
         let line = Line::Connected(outbox.clone());
-        self.clients.insert(who.id.clone(), Client { role: who.role, line, has_will, subscriptions });
+        let client = Client { role: who.role, grant: who.grant.clone(), line, has_will, subscriptions };
+        self.clients.insert(who.id.clone(), client);
+        self.owners.forget(&who.id);
         Welcome::In { resumed }
     }
 
@@ -199,6 +210,9 @@ impl Switchboard {
     pub fn disconnect(&mut self, id: &PeerId, outbox: &Arc<Outbox>, keep: Option<(Suspended, Instant)>) {
         let own = |client: &Client| matches!(&client.line, Line::Connected(other) if Arc::ptr_eq(other, outbox));
         if self.clients.get(id).is_some_and(own) {
+            if let Some(client) = self.clients.get(id) {
+                self.owners.ends(id, client.role, client.grant.clone());
+            }
             match keep {
                 Some((suspended, expires)) => {
                     if let Some(client) = self.clients.get_mut(id) {
@@ -219,14 +233,39 @@ impl Switchboard {
                         client.line = Line::Disconnected(Box::new(session));
                     }
                 }
-                None => {
-                    if let Some(client) = self.clients.remove(id) {
-                        self.forget_subscriptions(id, &client);
-                    }
-                }
+                None => self.remove(id),
             }
         }
         outbox.release();
+    }
+
+    /// Ends the sessions of those whose grant is no longer good, with and without a connection.
+    pub fn end_those(&mut self, is_good: impl Fn(Option<&Arc<Grant>>) -> bool) -> usize {
+        let ended: Vec<PeerId> = self
+            .clients
+            .iter()
+            .filter(|(_, client)| !is_good(client.grant.as_ref()))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in &ended {
+            match self.clients.get(id).map(|client| &client.line) {
+                Some(Line::Connected(outbox)) => outbox.end(Ending::NotAuthorized),
+                Some(Line::Disconnected(session)) => {
+                    self.expiries.remove(&(session.expires, id.clone()));
+                    self.remove(id);
+                    self.forget_owner(id);
+                }
+                None => {}
+            }
+        }
+        ended.len()
+    }
+
+    /// A session has ended for good. Its owner is remembered; see [`Owners`].
+    fn remove(&mut self, id: &PeerId) {
+        let Some(client) = self.clients.remove(id) else { return };
+        self.forget_subscriptions(id, &client);
+        self.owners.expired(id, client.role, client.grant);
     }
 
     fn forget_subscriptions(&mut self, id: &PeerId, client: &Client) {
@@ -349,6 +388,12 @@ impl Switchboard {
         if put == Put::Dropped {
             self.counters.dropped.add(1);
         }
+    }
+}
+
+impl Client {
+    fn principal(&self) -> &Principal {
+        principal(self.role, self.grant.as_ref())
     }
 }
 

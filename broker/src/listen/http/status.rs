@@ -2,7 +2,7 @@
 
 use super::Site;
 use crate::access::Role;
-use crate::access::authenticate::OPERATOR;
+use crate::access::authenticate::{Claim, OPERATOR};
 use crate::audit::{Refused, What};
 use crate::hub::Hub;
 use crate::listen::Arrival;
@@ -39,7 +39,7 @@ pub(super) async fn metrics_for_operators(
     Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
 ) -> Response {
-    if !is_operator(&headers, &site.hub, &arrival) {
+    if !is_operator(&headers, &site.hub, &arrival).await {
         return operators_only();
     }
     metrics(site).await
@@ -52,7 +52,7 @@ pub(super) async fn rooms(
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    if !is_operator(&headers, &site.hub, &arrival) {
+    if !is_operator(&headers, &site.hub, &arrival).await {
         return operators_only();
     }
     let mut wanted = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
@@ -78,16 +78,19 @@ fn operators_only() -> Response {
     (StatusCode::UNAUTHORIZED, asks, help).into_response()
 }
 
-/// Whether a request carries an operator's credentials: user name and password (RFC 7617), or the password of the
-/// user that exists from the start alone (RFC 6750).
-fn is_operator(headers: &HeaderMap, hub: &Hub, arrival: &Arrival) -> bool {
+/// Whether a request carries an operator's credentials: user name and password (RFC 7617), or a signed token, or the
+/// password of the user that exists from the start, alone (RFC 6750).
+async fn is_operator(headers: &HeaderMap, hub: &Hub, arrival: &Arrival) -> bool {
     let Some((user, password)) = credentials(headers) else { return false };
-    let is_operator = hub.users.authenticate(Some(&user), Some(&password)) == Ok(Role::Operator);
-    if !is_operator {
-        let (why, address) = ("not an operator's user name and password", Some(arrival.address));
-        hub.audit(Refused { what: What::Http, why, client: None, user: Some(&user), address });
-    }
-    is_operator
+    let claim = Claim { user: Some(&user), password: Some(&password), certificate: None };
+    let why = match hub.login.recognise(claim, arrival.address.ip()).await {
+        Ok(person) if person.role() == Role::Operator => return true,
+        Ok(_) => "not an operator".into(),
+        Err(error) => error.to_string(),
+    };
+    let (user, address) = (claim.user_to_show(), Some(arrival.address));
+    hub.audit(Refused { what: What::Http, why: &why, client: None, user, address });
+    false
 }
 
 fn credentials(headers: &HeaderMap) -> Option<(String, Vec<u8>)> {
