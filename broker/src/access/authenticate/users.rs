@@ -239,7 +239,7 @@ fn cost_of(hash: &str) -> Option<Params> {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use super::*;
     use argon2::PasswordHasher;
 
