@@ -18,8 +18,7 @@ fn main() -> ExitCode {
     if let Some(result) = broker::commands::run(&flags) {
         return exit(result);
     }
-    let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-    let judged = Layers::gather(&flags, variables).and_then(|layers| Ok((layers.judge()?, layers)));
+    let judged = Layers::gather(&flags, config::environment()).and_then(|layers| Ok((layers.judge()?, layers)));
     let (config, layers) = match judged {
         Ok(judged) => judged,
         Err(error) => {
@@ -47,8 +46,13 @@ fn exit(result: anyhow::Result<()>) -> ExitCode {
 
 fn run(config: &Config) -> anyhow::Result<()> {
     let mut filter = config.log.clone();
-    if !filter.contains("rumqttd") {
-        filter.push_str(",rumqttd=off"); // it opens a span for every message, at level error
+    for (module, level) in [
+        ("rumqttd", "off"),      // it opens a span for every message, at level error
+        ("tungstenite", "info"), // it writes out every frame, and passwords with them
+    ] {
+        if !filter.contains(module) {
+            filter.push_str(&format!(",{module}={level}"));
+        }
     }
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))

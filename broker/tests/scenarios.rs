@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
-use support::Broker;
 use support::client::{Client, Hello, Received, V3, V5};
+use support::{Broker, identity};
 
 /// Nobody is ever in it. Everything crosses the broker in one order, so what comes back from here
 /// comes after all that was said before.
@@ -29,6 +29,7 @@ struct Front {
     broker: Broker,
     /// Given to the peers in turn.
     versions: &'static [Version],
+    may_not_create: Vec<String>,
     peers: BTreeMap<String, Peer>,
     seen: usize,
     operator: Client,
@@ -46,12 +47,13 @@ struct Peer {
 }
 
 impl Front {
-    fn new(broker: Broker, versions: &'static [Version]) -> Self {
+    fn new(broker: Broker, versions: &'static [Version], may_not_create: &[String]) -> Self {
         let mut operator = Client::operator(&broker, versions[0], "rooms/#");
         assert_eq!(operator.subscribe(&format!("control/{BARRIER}"), 1), 1);
         Self {
             broker,
             versions,
+            may_not_create: may_not_create.to_vec(),
             peers: BTreeMap::new(),
             seen: 0,
             operator,
@@ -65,10 +67,14 @@ impl Front {
 
     fn peer(&mut self, name: &str) -> &mut Peer {
         let version = self.versions[self.seen % self.versions.len()];
-        let (broker, seen) = (&self.broker, &mut self.seen);
+        let (broker, seen, may_not_create) = (&self.broker, &mut self.seen, &self.may_not_create);
         self.peers.entry(name.into()).or_insert_with(|| {
             *seen += 1;
-            Peer { client: Client::peer(broker, version, name), rooms: HashSet::new() }
+            let client = match may_not_create.iter().any(|other| other == name) {
+                false => Client::peer(broker, version, name),
+                true => identity::bearer(broker, version, name, &identity::token(name, &json!({"may": ["join"]}))),
+            };
+            Peer { client, rooms: HashSet::new() }
         })
     }
 
@@ -241,17 +247,21 @@ fn is_playable(scenario: &Scenario) -> bool {
 }
 
 fn play(scenario: &Scenario, versions: &'static [Version], over_websocket: bool) -> Result<(), String> {
-    let secret = support::scratch_folder().join("turn.secret");
-    std::fs::write(&secret, scenario::RELAY_SECRET).unwrap();
+    let folder = support::scratch_folder();
+    std::fs::write(folder.join("turn.secret"), scenario::RELAY_SECRET).unwrap();
+    std::fs::write(folder.join("secret"), identity::SECRET).unwrap();
     let file = scenario.relay_ttl.map_or_else(String::new, |ttl| {
         let (relay, ttl) = (scenario::RELAY, ttl.as_secs());
-        format!("[ice]\nturn = [{{urls = [\"{relay}\"], ttl = \"{ttl}s\", secret_file = \"{}\"}}]", secret.display())
+        format!("[ice]\nturn = [{{urls = [\"{relay}\"], ttl = \"{ttl}s\", secret_file = \"turn.secret\"}}]")
     });
-    let mut broker = Broker::with(&["--grace", if scenario.waits_for_grace() { "400ms" } else { "1h" }], &file);
+    let grace = ["--grace", if scenario.waits_for_grace() { "400ms" } else { "1h" }];
+    let rights: &[&str] =
+        if scenario.may_not_create.is_empty() { &[] } else { &["--jwt-secret", "secret", "--allow-anonymous"] };
+    let mut broker = Broker::in_folder(folder, &[&grace[..], rights].concat(), &file);
     if over_websocket {
         broker.mqtt = relay::start(broker.http);
     }
-    let mut front = Front::new(broker, versions);
+    let mut front = Front::new(broker, versions, &scenario.may_not_create);
     scenario.play(&mut front).and_then(|()| {
         front.check_the_operators_view().map_err(|e| format!("{}, as operators see it: {e}", scenario.name))
     })
@@ -272,11 +282,12 @@ fn play_all(versions: &'static [Version], over_websocket: bool) {
     let because = |need| here.iter().filter(|scenario| scenario.needs.contains(&need)).count();
     println!(
         "{} played, of which {} need the end of connections, {} refused signals, {} held signals, \
-         {} a clock of which a moment will do",
+         {} rights, {} a clock of which a moment will do",
         here.len(),
         because(Need::Presence),
         because(Need::Membership),
         because(Need::HeldSignals),
+        because(Need::Rights),
         because(Need::VirtualClock),
     );
     for scenario in &elsewhere {

@@ -1,12 +1,14 @@
 //! What the program does besides running the broker: small commands that do one thing and end.
 
 pub mod cert;
+pub mod token;
+pub mod user;
 
 use clap::{ArgMatches, Command};
 
 /// The subcommands.
-pub fn all() -> [Command; 1] {
-    [cert::command()]
+pub fn all() -> [Command; 3] {
+    [user::command(), token::command(), cert::command()]
 }
 
 /// Runs the subcommand that was given, if one was.
@@ -16,6 +18,8 @@ pub fn all() -> [Command; 1] {
 pub fn run(flags: &ArgMatches) -> Option<anyhow::Result<()>> {
     match flags.subcommand()? {
         (cert::NAME, flags) => Some(cert::run(flags)),
+        (user::NAME, flags) => Some(user::run(flags)),
+        (token::NAME, flags) => Some(token::run(flags)),
         _ => None,
     }
 }

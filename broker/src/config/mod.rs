@@ -150,36 +150,59 @@ pub struct Layers {
     topics_source: Source,
 }
 
+/// A setting as a flag.
+fn arg(setting: &'static Setting) -> Arg {
+    let arg = Arg::new(setting.key).long(setting.key).value_name(setting.value_name).help(format!(
+        "{} [default: {}; environment: {}]",
+        setting.help,
+        setting.shown_default(),
+        setting.variable()
+    ));
+    if setting.kind == Kind::Switch {
+        arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+    } else {
+        arg.num_args(1)
+    }
+}
+
+/// Which file is read, as a flag.
+fn config_arg() -> Arg {
+    let help = format!("Configuration file [default: {FILE}, if it is there; environment: DUET_CONFIG]");
+    Arg::new("config").long("config").value_name("FILE").help(help)
+}
+
+/// The flags of a subcommand that needs some of the settings.
+pub(crate) fn args(keys: &'static [&'static str]) -> impl Iterator<Item = Arg> {
+    std::iter::once(config_arg()).chain(settings().filter(|setting| keys.contains(&setting.key)).map(arg))
+}
+
+/// What a subcommand's flags, the environment and the file say together.
+///
+/// # Errors
+/// As of [`Layers::gather`] and [`Layers::judge`].
+pub(crate) fn of_subcommand(flags: &ArgMatches) -> Result<Config, ConfigError> {
+    Layers::gather(flags, environment())?.judge()
+}
+
+/// The variables of this process that can be read.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+}
+
 /// The command line.
 pub fn command() -> Command {
-    let arg = |section: &Section, setting: &'static Setting| {
-        let arg = Arg::new(setting.key).long(setting.key).value_name(setting.value_name).help(format!(
-            "{} [default: {}; environment: {}]",
-            setting.help,
-            setting.shown_default(),
-            setting.variable()
-        ));
-        let arg = arg.help_heading(section.heading);
-        if setting.kind == Kind::Switch {
-            arg.num_args(0..=1).require_equals(true).default_missing_value("true")
-        } else {
-            arg.num_args(1)
-        }
-    };
-    let args = SECTIONS.iter().flat_map(|section| section.settings.iter().map(move |setting| arg(section, setting)));
+    let heading = |section: &'static Section| move |setting| arg(setting).help_heading(section.heading);
+    let args = SECTIONS.iter().flat_map(|section| section.settings.iter().map(heading(section)));
     Command::new("broker")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Duet: WebRTC signaling over MQTT. One process with broker, room agent and page.")
         .after_help(
             "Values are taken from flags, then DUET_* variables, then the configuration file, then the defaults.",
         )
-        .arg(
-            Arg::new("config")
-                .long("config")
-                .value_name("FILE")
-                .help(format!("Configuration file [default: {FILE}, if it is there; environment: DUET_CONFIG]")),
-        )
+        .arg(config_arg())
         .args(args)
+        // What stands before a subcommand would be nobody's.
+        .args_conflicts_with_subcommands(true)
         .subcommands(crate::commands::all())
         .arg(
             Arg::new("print-config")
@@ -222,7 +245,9 @@ impl Layers {
         let Written { values: written, topics } = read_file(&path, must_exist)?;
         let mut values = BTreeMap::new();
         for setting in settings() {
-            let given = if let Some(text) = flags.get_one::<String>(setting.key) {
+            // A subcommand has only some of them.
+            let flag = flags.try_get_one::<String>(setting.key).ok().flatten();
+            let given = if let Some(text) = flag {
                 Given { text: text.clone(), source: Source::Flag }
             } else if let Some(text) = variables.remove(setting.key) {
                 Given { text, source: Source::Environment }

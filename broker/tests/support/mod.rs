@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod client;
+pub mod identity;
 pub mod tls;
 
 use std::collections::HashMap;
@@ -36,7 +37,11 @@ impl Broker {
 
     /// With further flags, and a configuration file.
     pub fn with(flags: &[&str], file: &str) -> Self {
-        let folder = scratch_folder();
+        Self::in_folder(scratch_folder(), flags, file)
+    }
+
+    /// With further flags, and a configuration file, in a folder that may have other files in it.
+    pub fn in_folder(folder: PathBuf, flags: &[&str], file: &str) -> Self {
         std::fs::write(folder.join("duet.toml"), file).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_broker"));
         // Not what whoever runs the tests has configured for a broker of their own.

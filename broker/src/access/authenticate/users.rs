@@ -49,6 +49,13 @@ impl std::fmt::Debug for User {
     }
 }
 
+impl User {
+    /// Whether it can come with a password.
+    pub fn has_password(&self) -> bool {
+        self.hash.is_some()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Cost(Params);
 
