@@ -17,7 +17,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 use support::client::{Client, V3, V5};
-use support::{Broker, PATIENCE};
+use support::{Broker, PATIENCE, identity, scratch_folder};
 
 const ROOM: &str = "현관";
 const PAHO: &str = "paho-mqtt==2.1.0";
@@ -40,6 +40,9 @@ use Door::{Tcp, WebSocket};
 /// How one peer comes: with which program, of which version, by which door.
 type Way = (Program, &'static str, Door);
 
+/// With which user name and password each peer comes, if with any.
+type Papers = fn(&str) -> Option<(String, String)>;
+
 /// A script that runs; ended when dropped.
 struct Script {
     child: Child,
@@ -49,7 +52,7 @@ struct Script {
 }
 
 impl Script {
-    fn start(broker: &Broker, (program, version, door): Way, id: &str) -> Self {
+    fn start(broker: &Broker, (program, version, door): Way, id: &str, papers: Papers) -> Self {
         let url = match door {
             Tcp => format!("mqtt://{}", broker.mqtt),
             WebSocket => format!("ws://{}/mqtt", broker.http),
@@ -75,6 +78,7 @@ impl Script {
         };
         let mut child = command
             .args([&url, ROOM, id, version])
+            .envs(papers(id).into_iter().flat_map(|(user, word)| [("MQTT_USER", user), ("MQTT_PASSWORD", word)]))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -191,16 +195,16 @@ fn check_node_modules() {
 }
 
 /// A whole call: the first, the second, a third who stays outside, and the hanging up.
-fn call(broker: &Broker, operator: &mut Client, [first, second, third]: [Way; 3]) {
-    let mut alice = Script::start(broker, first, "alice");
+fn call(broker: &Broker, operator: &mut Client, [first, second, third]: [Way; 3], papers: Papers) {
+    let mut alice = Script::start(broker, first, "alice", papers);
     alice.says(&["-> join agent", "<- created agent"]);
-    let bob = Script::start(broker, second, "bob");
+    let bob = Script::start(broker, second, "bob", papers);
     bob.says(&["-> join agent", "<- joined agent", "-> ready alice", "<- offer alice"]);
     bob.says(&["-> answer alice", "-> candidate alice", "<- candidate alice"]);
     alice.says(&["<- arrived agent", "<- ready bob", "-> offer bob", "<- answer bob", "<- candidate bob"]);
     alice.says(&["-> candidate bob"]);
 
-    let carol = Script::start(broker, third, "carol");
+    let carol = Script::start(broker, third, "carol", papers);
     carol.says(&["-> join agent", "<- full agent"]);
     carol.ends();
 
@@ -255,7 +259,7 @@ fn calls(ways: &[[Way; 3]]) {
     let broker = Broker::start();
     let mut operator = Client::operator(&broker, V5, "rooms/#");
     for &way in ways {
-        call(&broker, &mut operator, way);
+        call(&broker, &mut operator, way, |_| None);
     }
 }
 
@@ -340,4 +344,45 @@ fn all_of_them_in_one_room() {
         [(Paho, "3.1.1", Tcp), (MqttJs, "5.0", WebSocket), (Mosquitto, "5.0", Tcp)],
         [(MqttJs, "3.1.1", WebSocket), (Mosquitto, "5.0", Tcp), (Paho, "3.1.1", WebSocket)],
     ]);
+}
+
+/// A user, a token and nothing at all, each with each of them, as the README says; and what is wrong
+/// is refused.
+#[test]
+fn each_of_them_with_each_kind_of_identity() {
+    let folder = scratch_folder();
+    let users = identity::user("alice", "rooms = [\"현관\"]") + &identity::user("olga", "role = \"operator\"");
+    std::fs::write(folder.join("users.toml"), users).unwrap();
+    std::fs::write(folder.join("duet.secret"), identity::SECRET).unwrap();
+    let ways = ["--users", "users.toml", "--jwt-secret", "duet.secret", "--allow-anonymous"];
+    let broker = Broker::in_folder(folder, &ways, "");
+    let (mut olga, code) = Client::hello(&broker, &identity::hello(V5, "olga", "olga", identity::PASSWORD));
+    assert_eq!(code, Some(0));
+    assert!(olga.subscribe("rooms/#", 1) <= 2);
+    let papers: Papers = |id| match id {
+        "alice" => Some(("alice".into(), identity::PASSWORD.into())),
+        "bob" => Some(("token".into(), identity::token("bob", &json!({"rooms": [ROOM]})))),
+        _ => None,
+    };
+    for ways in [
+        [(Mosquitto, "5.0", Tcp), (Paho, "3.1.1", WebSocket), (MqttJs, "5.0", WebSocket)],
+        [(Paho, "5.0", Tcp), (MqttJs, "3.1.1", WebSocket), (Mosquitto, "3.1.1", Tcp)],
+        [(MqttJs, "5.0", Tcp), (Mosquitto, "3.1.1", Tcp), (Paho, "5.0", WebSocket)],
+    ] {
+        call(&broker, &mut olga, ways, papers);
+    }
+    for version in ["mqttv311", "mqttv5"] {
+        let topic = format!("rooms/{ROOM}/agent/alice");
+        let say = ["-t", &*topic, "-m", r#"{"type":"join"}"#];
+        for (user, password, good) in [
+            ("alice", identity::PASSWORD, true),
+            ("alice", "a guess that is wrong", false),
+            ("token", &*identity::token("alice", &json!({})), true),
+            ("token", &*identity::token("bob", &json!({})), false),
+        ] {
+            let (went_well, said) =
+                tool(&broker, "mosquitto_pub", version, "alice", &[&["-u", user, "-P", password], &say[..]].concat());
+            assert_eq!(went_well, good, "{user}: {said}");
+        }
+    }
 }

@@ -281,3 +281,14 @@ fn relays_that_cannot_work_are_errors_without_secrets_in_them() {
     assert!(error(&["--turn-secret-file", "/no/such/file"], &[]).contains("/no/such/file: No such file"));
     assert!(error(&["--turn-secret-file", &secret], &[]).contains("no relay that it is for"));
 }
+
+#[test]
+fn a_way_to_say_who_one_is_closes_the_door_to_strangers() {
+    let anonymous = |flags: &[&str]| gather(flags, &[]).unwrap().judge().unwrap().access.anonymous;
+    assert!(anonymous(&[]));
+    for way in ["--users=u", "--jwt-secret=s", "--jwt-key=k", "--jwks=j"] {
+        assert!(!anonymous(&[way, "--http=0.0.0.0:80"]), "{way}, on loopback too");
+        assert!(anonymous(&[way, "--allow-anonymous"]));
+    }
+    assert!(error(&["--jwt-audience="], &[]).contains("this is empty"));
+}

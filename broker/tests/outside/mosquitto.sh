@@ -9,6 +9,8 @@
 # our own stands between: a bridge makes one connection, with the peer's id, of all that the tools
 # say and hear. A house with a Mosquitto already brings its devices in the same way.
 #
+# Who has a user name and a password, or a token, puts them into MQTT_USER and MQTT_PASSWORD.
+#
 # It joins the room and goes through one call, as the first peer or the second, whichever it turns
 # out to be; a third is told that the room is full. There is no media in it: the descriptions and
 # candidates are the ones of nobody. Enter ends the call of the first. Whatever should not happen
@@ -47,6 +49,8 @@ connection duet
 address ${url#mqtt://}
 remote_clientid $me
 bridge_protocol_version $bridge_version
+${MQTT_USER:+remote_username $MQTT_USER}
+${MQTT_USER:+remote_password $MQTT_PASSWORD}
 try_private false
 cleansession true
 topic rooms/+/$me/+ in 1

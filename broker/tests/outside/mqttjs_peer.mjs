@@ -4,6 +4,8 @@
 //     node mqttjs_peer.mjs ws://127.0.0.1:8080/mqtt lobby alice      MQTT 5.0 over WebSocket
 //     node mqttjs_peer.mjs mqtt://127.0.0.1:1883 lobby bob 3.1.1     MQTT 3.1.1 over TCP
 //
+// Who has a user name and a password, or a token, puts them into MQTT_USER and MQTT_PASSWORD.
+//
 // It joins the room and goes through one call, as the first peer or the second, whichever it
 // turns out to be; a third is told that the room is full. There is no media in it: the
 // descriptions and candidates are the ones of nobody. Enter ends the call of the first. Whatever
@@ -35,6 +37,8 @@ async function inTime(promise, what) {
 
 const client = mqtt.connect(url, {
   clientId: me,
+  username: process.env.MQTT_USER, // a user and its password, or any name and a token
+  password: process.env.MQTT_PASSWORD,
   protocolVersion: { '3.1.1': 4, '5.0': 5 }[version],
   reconnectPeriod: 0,
 });

@@ -4,6 +4,8 @@
     paho_peer.py mqtt://127.0.0.1:1883 lobby alice          MQTT 5.0 over TCP
     paho_peer.py ws://127.0.0.1:8080/mqtt lobby bob 3.1.1   MQTT 3.1.1 over WebSocket
 
+Who has a user name and a password, or a token, puts them into MQTT_USER and MQTT_PASSWORD.
+
 It joins the room and goes through one call, as the first peer or the second, whichever it turns
 out to be; a third is told that the room is full. There is no media in it: the descriptions and
 candidates are the ones of nobody. Enter ends the call of the first. Whatever should not happen
@@ -11,6 +13,7 @@ ends it with an exception, and so does waiting in vain.
 """
 
 import json
+import os
 import queue
 import sys
 from urllib.parse import urlsplit
@@ -37,6 +40,8 @@ class Peer:
         self.client.on_connect = lambda client, data, flags, reason, properties: self.happened.put(("connect", reason))
         self.client.on_subscribe = lambda client, data, mid, codes, properties: self.happened.put(("subscribe", codes[0]))
         self.client.on_message = lambda client, data, message: self.happened.put(("message", message))
+        if "MQTT_USER" in os.environ:  # a user and its password, or any name and a token
+            self.client.username_pw_set(os.environ["MQTT_USER"], os.environ["MQTT_PASSWORD"])
         if where.scheme == "ws":
             self.client.ws_set_options(path=where.path)
         self.client.connect(where.hostname, where.port)

@@ -130,7 +130,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "allow-anonymous",
         value_name: "true|false",
-        help: "Let anyone in who can reach an address that is not loopback",
+        help: "Let in who does not say who it is, from everywhere",
         allowed: "true or false",
         default: || "false".into(),
         kind: Kind::Switch,
