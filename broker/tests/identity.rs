@@ -213,7 +213,8 @@ fn nobody_takes_anothers_client_id() {
         if version == V5 {
             waits.properties = vec![Property::SessionExpiryInterval(SessionExpiryInterval::new(3600).unwrap())];
         }
-        let (zoe, _) = Client::hello(&broker, &waits);
+        let (zoe, code) = Client::hello(&broker, &waits);
+        assert_eq!(code, Some(0));
         zoe.disconnect();
         refused("a session that waits");
         let (zoe, code) = Client::hello(&broker, &Hello::new(version, "zoe"));

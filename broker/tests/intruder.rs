@@ -281,8 +281,12 @@ fn an_operators_session_is_not_inherited() {
         assert_eq!(code, Some(if version == V5 { 0x87 } else { 5 }), "not while the operator is there");
         operator.ping();
         operator.disconnect();
+        let (_, code) = Client::hello(&broker, &thief);
+        assert_eq!(code, Some(if version == V5 { 0x87 } else { 5 }), "nor while the session waits");
+        let (operator, _) = Client::hello(&broker, &Hello { clean: true, properties: vec![], ..hello });
+        operator.disconnect();
         let (mut thief, code) = Client::hello(&broker, &thief);
-        assert_eq!(code, Some(0));
+        assert_eq!(code, Some(0), "the id is free when nothing is left");
         room.talk();
         thief.nothing();
         thief.disconnect();

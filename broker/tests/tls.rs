@@ -174,14 +174,23 @@ fn a_certificate_names_its_client() {
         assert!(line.contains("(tls, certificate of \"cam-42\")"), "{line}");
         camera.ping();
         let wss = upgrade(dial(doors.https(), &config).unwrap(), &[]).unwrap();
-        let mut browser = peer(Client::over(wss, &Hello::new(V5, "browser")));
-        let line = doors.broker.logs("connected client=browser");
+        let (_, code) = Client::over(wss, &Hello::new(V5, "browser"));
+        assert_eq!(code, Some(0x87), "it is not the browser's");
+        camera.disconnect();
+        let wss = upgrade(dial(doors.https(), &config).unwrap(), &[]).unwrap();
+        let mut camera = peer(Client::over(wss, &Hello::new(V3, "cam-42")));
+        let line = doors.broker.logs("connected client=cam-42");
         assert!(line.contains("(wss, certificate of \"cam-42\")"), "{line}");
-        browser.ping();
+        camera.ping();
 
         // Without one, a client is judged by what else it says.
         let nobody = trusting(&doors.authority.pem, version, None);
-        peer(Client::over(dial(doors.mqtts(), &nobody).unwrap(), &Hello::new(V3, "nobody"))).ping();
+        let (_, code) = Client::over(dial(doors.mqtts(), &nobody).unwrap(), &Hello::new(V3, "nobody"));
+        assert_eq!(code, Some(5), "it says nothing");
+        let token = ("operator".into(), doors.broker.token());
+        let operator = Hello { user: Some(token), ..Hello::new(V3, "operator") };
+        let (_, code) = Client::over(dial(doors.mqtts(), &nobody).unwrap(), &operator);
+        assert_eq!(code, Some(0));
 
         let stranger = Authority::new("cameras").client("cam-42");
         let config = trusting(&doors.authority.pem, version, Some(&stranger));

@@ -34,6 +34,9 @@ const RECEIVE_MAXIMUM: u16 = 256;
 /// Bytes of a packet up to the protocol level of a CONNECT (MQTT 3.1.2.2).
 const HEAD: usize = 12;
 
+/// Pause before looking again whether an id is free of which the former client has just gone.
+const END_IS_HEARD: Duration = Duration::from_millis(5);
+
 /// A will as accepted: what is published when the connection ends without a normal DISCONNECT.
 pub(super) struct Will {
     /// Its frame, ready for the backbone.
@@ -142,6 +145,7 @@ pub(super) async fn receive<S: Transport>(
         match welcome {
             Welcome::In { resumed } => break resumed,
             Welcome::Occupied(other) => poll_fn(|context| other.poll_released(context)).await,
+            Welcome::Ending => tokio::time::sleep(END_IS_HEARD).await,
             Welcome::Anothers => {
                 let reason = "somebody else has this client identifier; choose another";
                 audit(What::Takeover, reason);

@@ -96,6 +96,9 @@ pub enum Welcome {
     },
     /// Another connection has the client id; it has been told to end.
     Occupied(Arc<Outbox>),
+    /// Somebody else had the client id until now; whether it is free is clear when the agent has
+    /// heard of it, which takes a moment.
+    Ending,
     /// Somebody else has the client id: a connection, a session that waits, or a seat.
     Anothers,
 }
@@ -160,7 +163,8 @@ impl Switchboard {
             None => self.owners.has_other(&who.id, who.role, who.grant.as_ref()),
         };
         if is_anothers {
-            return Welcome::Anothers;
+            let is_ending = !self.clients.contains_key(&who.id) && self.owners.is_ending(&who.id);
+            return if is_ending { Welcome::Ending } else { Welcome::Anothers };
         }
         if let Some(Client { line: Line::Connected(other), .. }) = self.clients.get(&who.id) {
             other.end(Ending::TakenOver);

@@ -48,6 +48,11 @@ impl Owners {
         }
     }
 
+    /// Whether a notice of the client's end is on its way.
+    pub fn is_ending(&self, id: &PeerId) -> bool {
+        self.0.get(id).is_some_and(|owner| owner.under_way > 0)
+    }
+
     /// Whether the id is another's than of whoever has this role and grant.
     pub fn has_other(&self, id: &PeerId, role: Role, grant: Option<&Arc<Grant>>) -> bool {
         let owner = self.0.get(id);
