@@ -65,8 +65,8 @@ impl Broker {
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         // Before the first port is taken; watched before it is read, so that no change is missed.
         let changes = watch(config)?;
-        let is_exempt = |address: std::net::IpAddr| address.is_loopback();
-        let login = Arc::new(Login::new(config.access.clone(), config.state_dir.clone(), is_exempt)?);
+        let login =
+            Arc::new(Login::new(config.access.clone(), config.state_dir.clone(), config.limits.exempt.clone())?);
         let tls = config.listen.tls.clone().map(Tls::start).transpose()?;
         let bind = |address: Option<SocketAddr>| address.map(listen::bind).transpose();
         let mqtt = bind(config.listen.mqtt)?;

@@ -44,6 +44,7 @@ pub(crate) struct Scenario {
     /// How long credentials for the relay live, if there is one.
     pub(crate) relay_ttl: Option<Duration>,
     /// Peers that may join, but not create.
+    #[allow(dead_code, reason = "each world uses its part")]
     pub(crate) may_not_create: Vec<String>,
     /// What is done and expected, each as written and as read.
     pub(crate) steps: Vec<(String, Step)>,

@@ -10,6 +10,7 @@ use crate::access::Grant;
 use crate::access::authenticate::throttle::{Attempt, Throttle, Verdict};
 use crate::access::authenticate::{Claim, Denied, Person, Step, Ways, tokens};
 use crate::hub;
+use crate::limits::source::{Exempt, Source};
 use files::{Access, FilesError};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
@@ -50,19 +51,19 @@ pub struct Login {
     throttle: Mutex<Throttle>,
     checks: Arc<Semaphore>,
     line: Mutex<Line>,
-    is_exempt: fn(IpAddr) -> bool,
+    exempt: Exempt,
 }
 
 #[derive(Default)]
 struct Line {
     all: usize,
-    by_address: HashMap<IpAddr, usize>,
+    by_address: HashMap<Source, usize>,
 }
 
 /// A place in the line, given up when it is dropped.
 struct Place<'a> {
     line: &'a Mutex<Line>,
-    address: IpAddr,
+    address: Source,
 }
 
 impl Drop for Place<'_> {
@@ -79,11 +80,11 @@ impl Drop for Place<'_> {
 }
 
 impl Login {
-    /// Reads the files. `is_exempt` says which addresses stand for many, as that of a proxy does.
+    /// Reads the files. Addresses that are exempt stand for many, as that of a proxy does.
     ///
     /// # Errors
     /// If one cannot be used.
-    pub fn new(access: Access, state_dir: PathBuf, is_exempt: fn(IpAddr) -> bool) -> Result<Self, FilesError> {
+    pub fn new(access: Access, state_dir: PathBuf, exempt: Exempt) -> Result<Self, FilesError> {
         let ways = access.ways(&state_dir)?;
         Ok(Self {
             access,
@@ -92,7 +93,7 @@ impl Login {
             throttle: Mutex::new(Throttle::default()),
             checks: Arc::new(Semaphore::new(CHECKS)),
             line: Mutex::new(Line::default()),
-            is_exempt,
+            exempt,
         })
     }
 
@@ -141,8 +142,8 @@ impl Login {
             };
         }
         let is_token = ways.tokens.is_some() && password.is_some_and(tokens::is_token);
-        let is_exempt = (self.is_exempt)(address);
-        let attempt = Attempt { address, is_exempt, user: user.filter(|_| !is_token) };
+        let is_exempt = self.exempt.source(address).is_none();
+        let attempt = Attempt { address: address.into(), is_exempt, user: user.filter(|_| !is_token) };
         self.wait_for_its_time(attempt).await?;
         let check = match ways.judge(claim, hub::now().wall) {
             Ok(Step::Known(person)) => {

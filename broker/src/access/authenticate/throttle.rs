@@ -13,8 +13,8 @@
 //! further than a minute from getting in. Half an hour without a failure forgets them, and so does
 //! a success, of its own count of name and address. Memory is bounded: what failed longest ago goes.
 
+use crate::limits::source::Source;
 use lru::LruCache;
-use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 /// Failures before a name at an address has to wait.
@@ -39,7 +39,7 @@ const MAX_NAME: usize = 64;
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt<'a> {
     /// From where.
-    pub address: IpAddr,
+    pub address: Source,
     /// Whether the address stands for many, and has no count of its own.
     pub is_exempt: bool,
     /// In whose name; none for a token.
@@ -67,7 +67,7 @@ pub struct Throttle {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
-    address: IpAddr,
+    address: Source,
     user: Option<Box<str>>,
 }
 
@@ -134,21 +134,13 @@ impl Key {
 }
 
 fn keys(attempt: Attempt<'_>) -> impl Iterator<Item = Key> {
-    let address = network(attempt.address);
+    let address = attempt.address;
     let of_address = (!attempt.is_exempt).then_some(Key { address, user: None });
     let of_name = attempt.user.map(|user| {
         let user = if user.len() > MAX_NAME { "" } else { user };
         Key { address, user: Some(user.into()) }
     });
     of_address.into_iter().chain(of_name)
-}
-
-/// What one customer has: an IPv4 address, or the /64 of an IPv6 address (RFC 6177).
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-    }
 }
 
 /// The longest wait for whoever comes from there.
@@ -167,9 +159,10 @@ fn wait_after(failures: u32, free: u32, longest: Duration) -> Duration {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::net::IpAddr;
 
     fn attempt<'a>(address: &str, user: &'a str) -> Attempt<'a> {
-        Attempt { address: address.parse().unwrap(), is_exempt: false, user: Some(user) }
+        Attempt { address: address.parse::<IpAddr>().unwrap().into(), is_exempt: false, user: Some(user) }
     }
 
     #[test]
@@ -203,7 +196,7 @@ mod tests {
     fn a_stranger_does_not_lock_a_user_out() {
         let (mut throttle, now) = (Throttle::default(), Instant::now());
         for n in 0..10_000_u32 {
-            let address = IpAddr::from(n.to_be_bytes());
+            let address = IpAddr::from(n.to_be_bytes()).into();
             throttle.failed(Attempt { address, is_exempt: false, user: Some("alice") }, now);
         }
         assert_eq!(throttle.ask(attempt("192.0.2.1", "alice"), now), Verdict::Now);
@@ -238,22 +231,13 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ipv6_counts_as_one_address() {
-        for (a, b, same) in [
-            ("2001:db8::1", "2001:db8::ffff:0:0:1", true),
-            ("2001:db8::1", "2001:db8:0:1::1", false),
-            ("::ffff:192.0.2.1", "192.0.2.1", true),
-            ("192.0.2.1", "192.0.2.2", false),
-        ] {
-            assert_eq!(network(a.parse().unwrap()) == network(b.parse().unwrap()), same, "{a} and {b}");
-        }
-    }
-
-    #[test]
     fn memory_is_bounded_and_given_back() {
         let (mut throttle, now) = (Throttle::default(), Instant::now());
         for n in 0..50_000_u32 {
-            throttle.failed(Attempt { address: IpAddr::from(n.to_be_bytes()), is_exempt: false, user: Some("x") }, now);
+            throttle.failed(
+                Attempt { address: IpAddr::from(n.to_be_bytes()).into(), is_exempt: false, user: Some("x") },
+                now,
+            );
         }
         assert_eq!(throttle.counts.len(), MAX_COUNTS);
         throttle.failed(attempt("192.0.2.1", &"x".repeat(60_000)), now + MEMORY);
