@@ -198,7 +198,7 @@ impl File {
         // What is behind a symlink is written, not the symlink.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let before = read(&path)?;
-        let text = before.as_deref().unwrap_or(HEADER);
+        let text = before.as_deref().unwrap_or_default();
         let users = Users::parse(text).with_context(|| path.display().to_string())?;
         let document = text.parse().with_context(|| path.display().to_string())?;
         Ok(Self { path, before, users, document })
@@ -207,7 +207,8 @@ impl File {
     /// Writes it whole under another name first, so that nobody ever reads half of it; readable by
     /// its owner alone.
     fn write(&self) -> anyhow::Result<()> {
-        let text = self.document.to_string();
+        let header = if self.before.is_none() { HEADER } else { "" };
+        let text = format!("{header}{}", self.document);
         Users::parse(&text).context("the file would not be right")?;
         let mut draft = self.path.clone().into_os_string();
         draft.push(format!(".{}.new", std::process::id()));

@@ -106,12 +106,13 @@ pub struct Claims {
     /// The client id.
     pub sub: Option<String>,
     /// Seconds since 1970.
+    #[serde(serialize_with = "whole")]
     pub exp: Option<f64>,
     /// Seconds since 1970.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "whole")]
     pub nbf: Option<f64>,
     /// Seconds since 1970.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "whole")]
     pub iat: Option<f64>,
     /// Who has issued it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,6 +129,11 @@ pub struct Claims {
     /// Both if it is not said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub may: Option<Vec<String>>,
+}
+
+/// Without a fraction, which not everybody reads.
+fn whole<S: serde::Serializer>(seconds: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
+    seconds.map(|seconds| seconds as u64).serialize(to)
 }
 
 /// One or several (RFC 7519 §4.1.3).
