@@ -1,7 +1,8 @@
 //! How the model does under a flood: time an event, bytes held, and what the process really has for them.
 //!
-//! `cargo bench -p monitor`. Every flood runs with the default bounds; the memory of the process is read from
-//! `/proc/self/statm`, since only the kernel knows what is really held.
+//! `cargo bench -p monitor`. Every flood runs with the default bounds. `resident` is by how much the process had grown
+//! at most since it started, as the kernel counts it (`/proc/self/statm`); what a flood leaves to the allocator is in
+//! those after it.
 
 use bytes::Bytes;
 use monitor::model::{Bounds, Column, Model};
@@ -10,17 +11,26 @@ use protocol::Timestamp;
 use std::time::{Duration, Instant};
 
 const EVENTS: u64 = 100_000;
+/// Of large descriptions, which take their time to read.
+const OFFERS: u64 = 10_000;
 
 fn main() {
+    let start = resident();
     println!("{:<44} {:>10} {:>9} {:>11} {:>12} {:>9}", "flood", "an event", "all", "held", "resident", "evicted");
-    flood("into one room, small", |n| (format!("rooms/lobby/{}", pair(n)), ring(n, 0)));
-    flood("into 10,000 rooms, small", |n| (format!("rooms/r{}/{}", n % 10_000, pair(n)), ring(n, 0)));
-    flood("into 100,000 rooms, small", |n| (format!("rooms/r{n}/{}", pair(n)), ring(n, 0)));
-    flood("joins with info into 10,000 rooms", |n| (format!("rooms/r{}/agent/p{n}", n % 10_000), info()));
-    flood("states of 100,000 rooms", |n| (format!("rooms/r{n}"), state(n)));
-    flood("into 100 rooms, up to 64 KiB", |n| (format!("rooms/r{}/{}", n % 100, pair(n)), ring(n, 65_000)));
-    flood("offers up to 64 KiB into 100 rooms", |n| (format!("rooms/r{}/{}", n % 100, pair(n)), offer(n)));
-    flood("events that are refused", |n| (format!("rooms/r{}/events", n % 1000), refused(n)));
+    flood(start, EVENTS, "into one room, small", |n| (format!("rooms/lobby/{}", pair(n)), ring(n, 0)));
+    flood(start, EVENTS, "into 10,000 rooms, small", |n| (format!("rooms/r{}/{}", n % 10_000, pair(n)), ring(n, 0)));
+    flood(start, EVENTS, "into 100,000 rooms, small", |n| (format!("rooms/r{n}/{}", pair(n)), ring(n, 0)));
+    flood(start, EVENTS, "joins with info into 10,000 rooms", |n| {
+        (format!("rooms/r{}/agent/p{n}", n % 10_000), info())
+    });
+    flood(start, EVENTS, "states of 100,000 rooms", |n| (format!("rooms/r{n}"), state(n)));
+    flood(start, EVENTS, "into 100 rooms, up to 64 KiB", |n| {
+        (format!("rooms/r{}/{}", n % 100, pair(n)), ring(n, 65_000))
+    });
+    flood(start, OFFERS, "offers up to 64 KiB into 100 rooms", |n| {
+        (format!("rooms/r{}/{}", n % 100, pair(n)), offer(n))
+    });
+    flood(start, EVENTS, "events that are refused", |n| (format!("rooms/r{}/events", n % 1000), refused(n)));
     ordering();
 }
 
@@ -63,20 +73,19 @@ fn refused(n: u64) -> String {
     )
 }
 
-fn flood(name: &str, make: impl Fn(u64) -> (String, String)) {
-    let before = resident();
+fn flood(start: usize, events: u64, name: &str, make: impl Fn(u64) -> (String, String)) {
     let mut model = Model::new(Bounds::default());
     model.take(Input::Link { at: at(0), link: Link::Connected });
     let mut spent = Duration::ZERO;
     let mut most = 0;
-    for n in 0..EVENTS {
+    for n in 0..events {
         let (topic, payload) = make(n);
         // A hundred thousand within a second, a tick thirty times in it.
         let message =
             Message { at: at(n / 100), topic: topic.into(), payload: Bytes::from(payload), qos: 1, retain: false };
         let begin = clock();
         model.take(Input::Message(message));
-        if n.is_multiple_of(EVENTS / 30) {
+        if n.is_multiple_of(events / 30) {
             model.take(Input::Tick(at(n / 100)));
         }
         spent += begin.elapsed();
@@ -84,18 +93,18 @@ fn flood(name: &str, make: impl Fn(u64) -> (String, String)) {
             most = most.max(resident());
         }
     }
-    let grown = most.max(resident()).saturating_sub(before);
+    let grown = most.max(resident()).saturating_sub(start);
     let (figures, bounds) = (model.figures(), model.bounds());
     println!(
         "{name:<44} {:>7.2} µs {:>6.2} s {:>7.1} MiB {:>8.1} MiB {:>9}",
-        spent.as_secs_f64() * 1e6 / EVENTS as f64,
+        spent.as_secs_f64() * 1e6 / events as f64,
         spent.as_secs_f64(),
         mib(figures.held),
         mib(grown),
         figures.evicted.messages + figures.evicted.events,
     );
     assert!(figures.held <= bounds.bytes, "held {} of {}", figures.held, bounds.bytes);
-    assert!(grown <= bounds.bytes + bounds.bytes / 4, "the process grew by {grown}, the bound is {}", bounds.bytes);
+    assert!(grown <= bounds.bytes + bounds.bytes / 2, "the process grew by {grown}, the bound is {}", bounds.bytes);
 }
 
 /// Sorting the rooms, which a view does when it draws.

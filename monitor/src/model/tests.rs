@@ -269,6 +269,17 @@ fn a_room_holds_its_newest_messages() {
 }
 
 #[test]
+fn the_events_have_an_eighth_of_the_bytes() {
+    let mut model = connected(Bounds { events: 100, ..small() });
+    for millis in 0..40 {
+        model.take(message(millis, &format!("rooms/x/{}", "x".repeat(300)), ""));
+        check(&model);
+    }
+    assert!(model.events().evicted() > 0);
+    assert_eq!(model.figures().evicted.events, model.events().evicted());
+}
+
+#[test]
 fn a_payload_of_any_size_is_cut_and_said_to_be_too_large() {
     let model = after(&[("rooms/lobby/bob/alice", &"x".repeat(1 << 20))]);
     let entry = model.room("lobby").unwrap().ladder().back().unwrap();
