@@ -1,7 +1,7 @@
 //! What the clipboard gets: what is selected, as it is shown, private details hidden as on the screen.
 
 use super::action::View;
-use super::{App, worst};
+use super::{App, payload, worst};
 use crate::diagnosis::Finding;
 use crate::model::Happening;
 use crate::redact::Redaction;
@@ -23,8 +23,8 @@ pub(super) fn selected(app: &App) -> Option<String> {
             let room = model.room(ui.ladder.room.as_deref()?)?;
             match (ui.ladder.detail, ui.ladder.pair()) {
                 (Some(detail), Some((older, newer))) if detail.compare => {
-                    let lines = |seq| room.entry(seq).map(|entry| ui.redaction.lines(&entry.payload));
-                    let changes = sdp::diff(&lines(older)?, &lines(newer)?);
+                    let (older, newer) = (room.entry(older)?, room.entry(newer)?);
+                    let changes = payload::compare(&older.payload, &newer.payload, ui.redaction);
                     let lines = changes.iter().map(|change| match change {
                         sdp::Change::Same(line) => format!(" {line}"),
                         sdp::Change::Removed(line) => format!("-{line}"),

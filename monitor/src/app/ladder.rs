@@ -1,6 +1,6 @@
 //! The ladder of one room: its rows, the cursor on them, marks, and what is open beside it.
 
-use super::lanes::{Lanes, Names, Row};
+use super::lanes::{Lane, Lanes, Names, Row};
 use super::rooms::scrolled;
 use crate::filter::Filter;
 use crate::model::Room;
@@ -59,6 +59,7 @@ pub struct Ladder {
     top: usize,
     source: Source,
     hidden: usize,
+    side: bool,
 }
 
 impl Ladder {
@@ -72,6 +73,11 @@ impl Ladder {
     /// The rows, as the filter leaves them.
     pub fn rows(&self) -> &[Row] {
         &self.rows
+    }
+
+    /// Whether somebody stands on the side.
+    pub fn side(&self) -> bool {
+        self.side
     }
 
     /// Messages that the filter hides.
@@ -219,6 +225,7 @@ impl Ladder {
         self.source = source;
         self.rows.clear();
         self.hidden = 0;
+        self.side = false;
         let mut lanes = Lanes::default();
         let entries = room.into_iter().flat_map(|room| room.ladder().iter().map(move |entry| (room, entry)));
         // A change of names waits for a message that is shown.
@@ -228,6 +235,7 @@ impl Ladder {
             waiting = names.or(waiting);
             if filter.entry(room, entry) {
                 self.rows.extend(waiting.take().map(Row::Names));
+                self.side |= matches!(arrow, Row::Arrow { from, to, .. } if from.max(to) == Lane::Side);
                 self.rows.push(arrow);
             } else {
                 self.hidden += 1;

@@ -12,6 +12,7 @@ pub mod keys;
 mod ladder;
 pub mod lanes;
 mod mouse;
+pub mod payload;
 mod prompt;
 mod rooms;
 mod ui;

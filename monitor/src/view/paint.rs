@@ -40,6 +40,11 @@ impl<'a> Pen<'a> {
         Pen { buffer: self.buffer, area, theme: self.theme, glyphs: self.glyphs }
     }
 
+    /// This pen for a smaller part.
+    pub fn narrow(self, area: Rect) -> Self {
+        Self { area: area.intersection(self.area), ..self }
+    }
+
     /// Columns.
     pub fn width(&self) -> u16 {
         self.area.width
