@@ -6,6 +6,7 @@
 
 #![warn(clippy::unwrap_used)]
 
+pub mod app;
 pub mod diagnosis;
 pub mod essence;
 pub mod filter;
@@ -17,4 +18,5 @@ pub mod signals;
 pub mod source;
 pub mod terminal;
 pub mod text;
+pub mod view;
 pub mod wire;

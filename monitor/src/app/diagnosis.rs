@@ -71,13 +71,9 @@ impl FindingList {
 /// The findings of all rooms that the filter leaves, anew. The selection stays on its finding.
 pub(super) fn arrange(ui: &mut Ui, model: &Model) {
     let mut items = Vec::new();
-    for room in model.rooms() {
-        let name = room.name();
+    for name in ui.rooms.names() {
         let findings = ui.findings(model, name);
-        if findings.is_empty() || !ui.sieve.filter.room(room) {
-            continue;
-        }
-        let item = |(index, finding): (usize, &Finding)| Item { room: name.into(), index, severity: finding.severity };
+        let item = |(index, finding): (usize, &Finding)| Item { room: name.clone(), index, severity: finding.severity };
         items.extend(findings.iter().enumerate().map(item));
     }
     items.sort_by(|a, b| {

@@ -3,7 +3,7 @@
 use super::ladder::Cursor;
 use super::rooms::scrolled;
 use crate::filter::Filter;
-use crate::model::EventLog;
+use crate::model::{Happening, Model};
 
 /// What the lines were chosen by; they are chosen anew when this changed.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -46,9 +46,7 @@ impl EventList {
     pub fn at(&self) -> usize {
         match self.cursor {
             Cursor::Tail => self.lines.len().saturating_sub(1),
-            Cursor::At(seq) => {
-                self.lines.partition_point(|line| *line < seq).min(self.lines.len().saturating_sub(1))
-            }
+            Cursor::At(seq) => self.lines.partition_point(|line| *line < seq).min(self.lines.len().saturating_sub(1)),
         }
     }
 
@@ -83,7 +81,8 @@ impl EventList {
     }
 
     /// Chooses the lines anew if the stream, the filter or the pause changed.
-    pub fn arrange(&mut self, log: &EventLog, filter: &Filter, number: u64, until: Option<u64>) {
+    pub fn arrange(&mut self, model: &Model, filter: &Filter, number: u64, until: Option<u64>) {
+        let log = model.events();
         let lines = log.lines();
         let span = lines.front().zip(lines.back()).map(|(first, last)| (first.seq, last.seq));
         let source = Source { span, filter: number, until };
@@ -103,7 +102,11 @@ impl EventList {
             };
             let fresh = lines.range(log.index(kept)..);
             let shown = fresh.take_while(|line| until.is_none_or(|until| line.seq <= until));
-            self.lines.extend(shown.filter(|line| filter.event(line)).map(|line| line.seq));
+            let passes = |line: &&Happening| {
+                let room = line.room.as_ref().and_then(|room| model.room(room.as_str()));
+                filter.event(line, room)
+            };
+            self.lines.extend(shown.filter(passes).map(|line| line.seq));
             self.source = source;
         }
         let line = self.selected().and_then(|seq| lines.get(log.index(seq)));

@@ -130,15 +130,8 @@ pub enum Group {
 
 impl Group {
     /// All headings, in the order in which they are shown.
-    pub const ALL: [Group; 7] = [
-        Group::Moving,
-        Group::Looking,
-        Group::Rooms,
-        Group::Messages,
-        Group::Acting,
-        Group::Filter,
-        Group::Questions,
-    ];
+    pub const ALL: [Group; 7] =
+        [Group::Moving, Group::Looking, Group::Rooms, Group::Messages, Group::Acting, Group::Filter, Group::Questions];
 
     /// The heading itself.
     pub const fn name(self) -> &'static str {

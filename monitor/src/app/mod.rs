@@ -111,11 +111,11 @@ impl App {
         };
         if stale || ui.rooms.unsorted() {
             let frozen = ui.paused.as_ref().map(|frozen| |room: &str| frozen.facts(room));
-            ui.rooms.arrange(model, &ui.sieve.filter, frozen);
+            ui.rooms.arrange(model, &ui.sieve, frozen);
             diagnosis::arrange(ui, model);
             self.arranged = Some(now);
         }
-        ui.events.arrange(model.events(), &ui.sieve.filter, ui.sieve.number, until);
+        ui.events.arrange(model, &ui.sieve.filter, ui.sieve.number, until);
         if ui.ladder.room.is_none()
             && let Some(room) = ui.rooms.selected().map(str::to_owned)
             && ui.view == View::Ladder

@@ -64,7 +64,8 @@ mod tests {
 
     #[test]
     fn secrets_in_json_are_hidden_by_their_names() {
-        let payload = json!({"type": "created", "ice_servers": [{"credential": "c2VjcmV0", "pwd": "x-y-z"}]}).to_string();
+        let payload =
+            json!({"type": "created", "ice_servers": [{"credential": "c2VjcmV0", "pwd": "x-y-z"}]}).to_string();
         let text = shown(payload.as_bytes(), HIDE).join("\n");
         assert!(!text.contains("c2VjcmV0") && !text.contains("x-y-z"), "{text}");
         let text = format!("{:?}", compare(payload.as_bytes(), b"{}", HIDE));

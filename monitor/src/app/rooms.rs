@@ -4,10 +4,12 @@
 //! its name and what it is sorted by: what a row shows is read from the model when it is drawn, for the rows on the
 //! screen alone.
 
+use super::ui::Sieve;
 use crate::diagnosis::{Finding, Severity};
 use crate::filter::Filter;
 use crate::model::{Last, Model, Phase, Room, Seat};
 use protocol::Timestamp;
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// A column of the table.
@@ -289,6 +291,9 @@ pub struct Census {
     pub warnings: usize,
 }
 
+/// What a filter can see of a room: its last change, its phase, how much is found.
+type Look = (u64, Phase, usize);
+
 /// The rooms that are shown, in their order, and the selected one.
 #[derive(Debug, Clone, Default)]
 pub struct RoomList {
@@ -302,6 +307,11 @@ pub struct RoomList {
     at: usize,
     /// The first row on the screen.
     top: usize,
+    /// What the filter said of a room, as long as the room stays as it was: to look into every message of every room
+    /// anew would take longer than a frame may.
+    sieved: HashMap<Box<str>, (Look, bool)>,
+    /// Number of the filter that said it.
+    filter: u64,
     /// Until somebody moves, the first row is the selected one, whichever room it is: whoever only looks always sees
     /// the worst.
     moved: bool,
@@ -336,6 +346,11 @@ impl RoomList {
     /// The first row on the screen.
     pub fn top(&self) -> usize {
         self.top
+    }
+
+    /// Whether somebody has chosen the selected room; else it is whichever stands on top.
+    pub fn moved(&self) -> bool {
+        self.moved
     }
 
     /// Selects a room by name, whether it is shown or not.
@@ -383,9 +398,13 @@ impl RoomList {
     pub(super) fn arrange<'a>(
         &mut self,
         model: &'a Model,
-        filter: &Filter,
+        sieve: &Sieve,
         frozen: Option<impl Fn(&str) -> Option<Facts<'a>>>,
     ) {
+        if self.filter != sieve.number {
+            self.sieved.clear();
+            self.filter = sieve.number;
+        }
         let mut census = Census::default();
         let mut rooms: Vec<(Key, &str)> = Vec::with_capacity(self.names.len() + 16);
         for room in model.rooms() {
@@ -402,7 +421,7 @@ impl RoomList {
                 Some(Severity::Warning) => census.warnings += 1,
                 Some(Severity::Note) | None => {}
             }
-            if filter.room(room) {
+            if passes(&mut self.sieved, &sieve.filter, room) {
                 rooms.push((key(facts, self.sorting.column), room.name()));
             }
         }
@@ -419,6 +438,9 @@ impl RoomList {
         let same = rooms.len() == self.names.len() && rooms.iter().zip(&self.names).all(|(new, old)| new.1 == &**old);
         if !same {
             self.names = rooms.into_iter().map(|(_, name)| name.into()).collect();
+        }
+        if self.sieved.len() > 2 * census.all {
+            self.sieved.retain(|name, _| model.room(name).is_some());
         }
         self.census = census;
         self.unsorted = false;
@@ -445,6 +467,25 @@ impl RoomList {
     /// Moves what is on the screen as little as possible, so that the selected row is among its `rows` rows.
     pub fn scroll(&mut self, rows: usize) {
         self.top = scrolled(self.top, self.at, self.names.len(), rows);
+    }
+}
+
+fn passes(sieved: &mut HashMap<Box<str>, (Look, bool)>, filter: &Filter, room: &Room) -> bool {
+    if filter.is_empty() {
+        return true;
+    }
+    let look = (room.touched(), room.phase(), room.findings().len());
+    match sieved.get_mut(room.name()) {
+        Some((before, passes)) if *before == look => *passes,
+        Some(known) => {
+            *known = (look, filter.room(room));
+            known.1
+        }
+        None => {
+            let passes = filter.room(room);
+            sieved.insert(room.name().into(), (look, passes));
+            passes
+        }
     }
 }
 

@@ -191,7 +191,10 @@ fn candidate(pen: &Pen<'_>, candidate: &Candidate, ui: &Ui) -> Vec<Line> {
     };
     let mut facts = vec![
         ("type", candidate.kind.to_string()),
-        ("transport", candidate.tcp.map_or(candidate.transport.to_string(), |tcp| format!("{} {tcp}", candidate.transport))),
+        (
+            "transport",
+            candidate.tcp.map_or(candidate.transport.to_string(), |tcp| format!("{} {tcp}", candidate.transport)),
+        ),
         ("address", redaction.address(&candidate.address)),
         ("port", candidate.port.to_string()),
         ("priority", words::count(candidate.priority.into())),
@@ -224,13 +227,13 @@ fn difference(pen: &Pen<'_>, room: &Room, (older, newer): (u64, u64), ui: &Ui) -
     };
     let named = |sign: &str, entry: &Entry, style: Style| {
         let arrow = format!("{}{}", pen.glyphs.line, pen.glyphs.right);
-        let text = format!("{sign} {} {} {} {arrow} {}", words::clock(entry.at), entry.what.kind(), entry.from, entry.to);
+        let text =
+            format!("{sign} {} {} {} {arrow} {}", words::clock(entry.at), entry.what.kind(), entry.from, entry.to);
         vec![piece(text, style)]
     };
     let mut all = vec![named("-", older, theme.removed), named("+", newer, theme.added), Line::new()];
     let changes = payload::compare(&older.payload, &newer.payload, ui.redaction);
-    let changed: Vec<usize> =
-        (0..changes.len()).filter(|&at| !matches!(changes[at], Change::Same(_))).collect();
+    let changed: Vec<usize> = (0..changes.len()).filter(|&at| !matches!(changes[at], Change::Same(_))).collect();
     if changed.is_empty() {
         all.push(vec![piece("both are the same", theme.good)]);
         return all;

@@ -70,9 +70,11 @@ fn list(pen: &mut Pen<'_>, model: &Model, ui: &Ui) {
         let height = area.height.saturating_sub(1);
         let mut body = pen.part(Rect { y: area.y + 1, height, ..area });
         let well = format!("{} nothing is wrong, as far as can be seen", body.glyphs.good);
-        let mut words = vec![well, "what is found is told here in words: what was seen, what it means, what to try".into()];
+        let mut words =
+            vec![well, "what is found is told here in words: what was seen, what it means, what to try".into()];
         if !ui.sieve.text.is_empty() {
-            words = vec![format!("nothing is found in the rooms that pass {}", ui.sieve.text), "\\ shows all rooms".into()];
+            words =
+                vec![format!("nothing is found in the rooms that pass {}", ui.sieve.text), "\\ shows all rooms".into()];
         }
         return nothing(&mut body, &words);
     }
@@ -112,7 +114,10 @@ fn pane_lines(pen: &Pen<'_>, model: &Model, ui: &Ui) -> Option<Vec<Line>> {
 pub(super) fn in_full(pen: &Pen<'_>, finding: &Finding, width: u16) -> Vec<Line> {
     let style = pen.theme.severity(finding.severity);
     let mut all = vec![vec![
-        piece(format!("{} {}", pen.glyphs.severity(finding.severity), finding.rule), style.add_modifier(Modifier::BOLD)),
+        piece(
+            format!("{} {}", pen.glyphs.severity(finding.severity), finding.rule),
+            style.add_modifier(Modifier::BOLD),
+        ),
         piece(format!("  {}", finding.severity), pen.theme.dim),
     ]];
     for (label, words) in parts(finding) {

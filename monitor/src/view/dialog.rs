@@ -10,9 +10,8 @@ use ratatui::style::Style;
 const MOST: u16 = 64;
 
 pub(super) fn draw(pen: &mut Pen<'_>, screen: &Screen, ui: &Ui) {
-    let names = |peers: &[protocol::PeerId]| {
-        peers.iter().map(protocol::PeerId::as_str).collect::<Vec<_>>().join(" and ")
-    };
+    let names =
+        |peers: &[protocol::PeerId]| peers.iter().map(protocol::PeerId::as_str).collect::<Vec<_>>().join(" and ");
     let (title, words, fault) = match &ui.over {
         Some(Over::Export(room)) => ("Export", format!("Write the ladder of {room} to a file, as"), false),
         Some(Over::Remove(room, peers)) => {
@@ -39,12 +38,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, screen: &Screen, ui: &Ui) {
         .filter(|binding| !matches!((&ui.over, binding.action), (Some(Over::Remove(_, peers)), crate::app::Action::RemovePeer(at)) if at >= peers.len()))
         .collect();
     let height = (lines.len() as u16 + 4).min(body.height);
-    let area = Rect {
-        x: body.x + (body.width - width) / 2,
-        y: body.y + (body.height - height) / 3,
-        width,
-        height,
-    };
+    let area = Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 3, width, height };
     let mut pen = pen.part(area);
     pen.clear();
     let theme = pen.theme;

@@ -30,7 +30,10 @@ pub(super) fn draw(pen: &mut Pen<'_>, screen: &Screen, model: &Model, ui: &Ui) {
         let area = pen.area();
         let mut body = pen.part(Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area });
         let words = if ui.sieve.text.is_empty() {
-            vec!["nothing has happened yet".to_owned(), "what happens in any room, or at the broker, is told here".into()]
+            vec![
+                "nothing has happened yet".to_owned(),
+                "what happens in any room, or at the broker, is told here".into(),
+            ]
         } else {
             vec![format!("no event passes the filter {}", ui.sieve.text), "\\ shows all".into()]
         };
@@ -61,7 +64,9 @@ fn style_of(pen: &Pen<'_>, line: &Happening) -> Style {
             What::Refused { .. } | What::BadMessage { .. } | What::Full { .. } => theme.warning,
             What::State { connection: Connection::Failed, .. } => theme.fault,
             What::State { connection: Connection::Connected, .. } => theme.good,
-            What::Away { .. } | What::Removed { .. } | What::Closed | What::Left { reason: Reason::Lost, .. } => theme.warning,
+            What::Away { .. } | What::Removed { .. } | What::Closed | What::Left { reason: Reason::Lost, .. } => {
+                theme.warning
+            }
             _ => Style::new(),
         },
         Happened::Link(Link::Connected) => theme.good,
@@ -87,7 +92,9 @@ fn said(line: &Happening, ui: &Ui) -> (String, String) {
             .into(),
         ),
         Happened::Room(What::State { connection, .. }) => {
-            parts.push(serde_json::to_value(connection).ok().and_then(|c| Some(c.as_str()?.to_owned())).unwrap_or_default());
+            parts.push(
+                serde_json::to_value(connection).ok().and_then(|c| Some(c.as_str()?.to_owned())).unwrap_or_default(),
+            );
         }
         Happened::Room(What::Full { .. }) => parts.push("turned away: two are inside".into()),
         Happened::Room(What::Away { .. }) => parts.push("its connection is lost; its seat is kept for a while".into()),

@@ -16,7 +16,8 @@ pub(super) fn draw(pen: &mut Pen<'_>, screen: &Screen, ui: &Ui) -> Option<Positi
     let mut line = pen.part(screen.footer);
     let theme = line.theme;
     if let (Some(notice), None) = (&ui.notice, &ui.over) {
-        let (sign, style) = if notice.fault { (line.glyphs.fault, theme.warning) } else { (line.glyphs.good, theme.good) };
+        let (sign, style) =
+            if notice.fault { (line.glyphs.fault, theme.warning) } else { (line.glyphs.good, theme.good) };
         let x = line.put(1, 0, sign, style);
         line.put(x + 1, 0, &notice.text, theme.heading);
     } else {
@@ -29,9 +30,8 @@ pub(super) fn draw(pen: &mut Pen<'_>, screen: &Screen, ui: &Ui) -> Option<Positi
 fn hints(pen: &mut Pen<'_>, ui: &Ui) {
     let shown = |binding: &&Binding| !binding.short.is_empty();
     let all: Vec<&Binding> = keys::bindings(ui.focus()).filter(shown).collect();
-    let width_of = |pen: &Pen<'_>, binding: &Binding| {
-        pen.measure(&binding.keys[0].name()) + 1 + pen.measure(binding.short) + 2
-    };
+    let width_of =
+        |pen: &Pen<'_>, binding: &Binding| pen.measure(&binding.keys[0].name()) + 1 + pen.measure(binding.short) + 2;
     let always = |binding: &Binding| matches!(binding.action, Action::Help | Action::Quit);
     let reserved: u16 = all.iter().filter(|binding| always(binding)).map(|binding| width_of(pen, binding)).sum();
     let mut free = (pen.width() + 1).saturating_sub(reserved);
@@ -75,9 +75,10 @@ fn write(pen: &mut Pen<'_>, screen: &Screen, prompt: &Prompt) -> Position {
         let above = Rect { y: screen.footer.y.saturating_sub(1), height: 1, ..screen.footer };
         let mut above = pen.part(above);
         above.clear();
-        let words = format!("^ {error}");
+        let words = format!("^ {}", error.what);
         // If the words do not fit behind their place, they end at the edge, and the sign stays at its place.
-        let at = column(error.at()).min(width.saturating_sub(1));
+        let place = prompt.text().char_indices().nth(error.at.saturating_sub(1));
+        let at = column(place.map_or(prompt.text().len(), |(byte, _)| byte)).min(width.saturating_sub(1));
         let x = at.min(width.saturating_sub(above.measure(&words)));
         above.put(x, 0, if x == at { &words } else { &words[2..] }, theme.fault);
         if x != at {

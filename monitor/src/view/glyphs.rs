@@ -135,8 +135,29 @@ mod tests {
     fn all(glyphs: &Glyphs) -> Vec<&'static str> {
         let g = glyphs;
         let mut all = vec![
-            g.selected, g.here, g.away, g.free, g.fault, g.warning, g.note, g.good, g.marked, g.right, g.left, g.line,
-            g.dashed, g.bar, g.event, g.refused, g.ascending, g.descending, g.dot, g.cut, g.up, g.down, g.record,
+            g.selected,
+            g.here,
+            g.away,
+            g.free,
+            g.fault,
+            g.warning,
+            g.note,
+            g.good,
+            g.marked,
+            g.right,
+            g.left,
+            g.line,
+            g.dashed,
+            g.bar,
+            g.event,
+            g.refused,
+            g.ascending,
+            g.descending,
+            g.dot,
+            g.cut,
+            g.up,
+            g.down,
+            g.record,
         ];
         all.extend(g.spark);
         all.extend(g.corners);

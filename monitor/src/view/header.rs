@@ -51,7 +51,15 @@ fn origin(pen: &mut Pen<'_>, model: &Model, ui: &Ui) {
     }
     let here = pen.glyphs.here;
     let mut x = pen.put(1, 0, "duet monitor", theme.heading);
-    x = pen.line(x + 2, 0, &[piece(if live { here } else { "" }, theme.good), piece(if live { " " } else { "" }, theme.good), piece(source, theme.accent)]);
+    x = pen.line(
+        x + 2,
+        0,
+        &[
+            piece(if live { here } else { "" }, theme.good),
+            piece(if live { " " } else { "" }, theme.good),
+            piece(source, theme.accent),
+        ],
+    );
     let broker = model.broker();
     let uptime = broker.uptime.map(|seconds| format!("up {}", words::long_span(Duration::from_secs(seconds))));
     for fact in [broker.version.as_deref().map(str::to_owned), uptime].into_iter().flatten() {
@@ -116,7 +124,11 @@ fn figures(pen: &mut Pen<'_>, model: &Model) {
     }
     let mut x = 1;
     for (name, value) in &facts {
-        x = pen.line(x, 1, &[piece(format!("{name} "), theme.dim), piece(value.clone(), theme.heading), piece("  ", theme.dim)]);
+        x = pen.line(
+            x,
+            1,
+            &[piece(format!("{name} "), theme.dim), piece(value.clone(), theme.heading), piece("  ", theme.dim)],
+        );
     }
     let room = if wide { 20 } else { 8 };
     let history: Vec<f64> = match broker.messages.received.history().len() {
@@ -228,7 +240,11 @@ fn status(model: &Model, ui: &Ui, ascending: &str, descending: &str) -> String {
             if census.shown != census.all {
                 facts.push(format!("{} of {}", words::count(census.shown as u64), words::count(census.all as u64)));
             } else if census.all > 0 {
-                facts.push(format!("{} of {}", words::count(ui.rooms.at() as u64 + 1), words::count(census.all as u64)));
+                facts.push(format!(
+                    "{} of {}",
+                    words::count(ui.rooms.at() as u64 + 1),
+                    words::count(census.all as u64)
+                ));
             }
         }
         View::Ladder => {
@@ -255,7 +271,11 @@ fn status(model: &Model, ui: &Ui, ascending: &str, descending: &str) -> String {
             let all = ui.events.lines().len();
             let follows = ui.events.follows() && ui.paused.is_none();
             if all > 0 {
-                facts.push(if follows { format!("{all}, following") } else { format!("{} of {all}", ui.events.at() + 1) });
+                facts.push(if follows {
+                    format!("{all}, following")
+                } else {
+                    format!("{} of {all}", ui.events.at() + 1)
+                });
             }
         }
     }

@@ -40,7 +40,11 @@ fn columns(pen: &Pen<'_>) -> Vec<Line> {
     let mut left: Vec<Line> = Vec::new();
     let mut right: Vec<Line> = Vec::new();
     for block in blocks {
-        if left.len() + block.len() / 2 <= total / 2 && right.is_empty() { left.extend(block) } else { right.extend(block) }
+        if left.len() + block.len() / 2 <= total / 2 && right.is_empty() {
+            left.extend(block)
+        } else {
+            right.extend(block)
+        }
     }
     let half = usize::from(pen.width() / 2);
     let rows = left.len().max(right.len());
@@ -88,7 +92,10 @@ fn signs(pen: &Pen<'_>) -> Vec<Line> {
         ("?".into(), "before a room: nothing was heard of it since the connection was lost"),
         ("O>A".into(), "from the last offer to its answer"),
         ("REF".into(), "joins and signals that were refused"),
-        (format!("{}{} {}{}", g.line, g.right, g.dashed, g.refused), "a message; one that was refused and reached nobody"),
+        (
+            format!("{}{} {}{}", g.line, g.right, g.dashed, g.refused),
+            "a message; one that was refused and reached nobody",
+        ),
         (format!("{} {}", g.event, g.marked), "something happened without a message; a message you marked"),
     ];
     let mut lines = vec![vec![piece(" Signs", theme.heading)]];

@@ -6,6 +6,7 @@ use super::{Line, detail, diagnosis, lines, nothing, rooms, words};
 use crate::app::Ui;
 use crate::app::lanes::{Lane, Names, Row};
 use crate::diagnosis::Severity;
+use crate::essence::essence;
 use crate::model::{Entry, Model, Room, Said};
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
@@ -23,7 +24,10 @@ pub(super) fn draw(pen: &mut Pen<'_>, screen: &Screen, model: &Model, ui: &Ui) {
             (_, Some(room)) => rungs(&mut list, room, model, ui),
             (Some(name), None) => nothing(
                 &mut list,
-                &[format!("{name} is gone"), "the room was evicted to make room for others; Esc goes back to the rooms".into()],
+                &[
+                    format!("{name} is gone"),
+                    "the room was evicted to make room for others; Esc goes back to the rooms".into(),
+                ],
             ),
             (None, None) => nothing(&mut list, &["no room is selected".into(), "Esc goes back to the rooms".into()]),
         }
@@ -236,15 +240,9 @@ fn rung(
         pen.right(x, y, 7, &words::delta(silence), style);
     }
     arrow(pen, y, entry, (from, to), places);
-    let (essence, style) = (essence_of(entry, ui), style_of(pen, &entry.what));
-    let (kind, rest) = essence.split_at(essence.find(' ').unwrap_or(essence.len()));
-    let x = pen.put(places.essence, y, kind, style.add_modifier(Modifier::BOLD));
-    pen.put(x, y, rest, Style::new());
-}
-
-/// What a message says, in a line.
-fn essence_of(entry: &Entry, ui: &Ui) -> String {
-    crate::sdp::essence(&entry.what, ui.redaction)
+    let style = style_of(pen, &entry.what);
+    let x = pen.put(places.essence, y, entry.what.kind(), style.add_modifier(Modifier::BOLD));
+    pen.put(x + 1, y, &essence(&entry.what, ui.redaction), Style::new());
 }
 
 fn arrow(pen: &mut Pen<'_>, y: u16, entry: &Entry, (from, to): (Lane, Lane), places: &layout::Ladder) {
@@ -302,13 +300,11 @@ fn style_of(pen: &Pen<'_>, said: &Said) -> Style {
 /// A message in a line without lifelines: time, who to whom, what.
 pub(super) fn in_short(pen: &Pen<'_>, entry: &Entry, ui: &Ui) -> Line {
     let arrow = format!("{}{}", pen.glyphs.line, pen.glyphs.right);
-    let essence = essence_of(entry, ui);
-    let (kind, rest) = essence.split_at(essence.find(' ').unwrap_or(essence.len()));
     let clock = words::clock(entry.at);
     vec![
         piece(format!("{} ", &clock[3..]), pen.theme.dim),
         piece(format!("{} {arrow} {} ", entry.from, entry.to), pen.theme.dim),
-        piece(kind.to_owned(), style_of(pen, &entry.what).add_modifier(Modifier::BOLD)),
-        piece(rest.to_owned(), Style::new()),
+        piece(entry.what.kind().to_owned(), style_of(pen, &entry.what).add_modifier(Modifier::BOLD)),
+        piece(format!(" {}", essence(&entry.what, ui.redaction)), Style::new()),
     ]
 }

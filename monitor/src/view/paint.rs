@@ -74,8 +74,7 @@ impl<'a> Pen<'a> {
         }
         let text = self.legible(text);
         let text = text::clip_with(&text, usize::from(width), self.glyphs.cut);
-        let (end, _) =
-            self.buffer.set_stringn(self.area.x + x, self.area.y + y, &text, usize::from(width), style);
+        let (end, _) = self.buffer.set_stringn(self.area.x + x, self.area.y + y, &text, usize::from(width), style);
         end - self.area.x
     }
 

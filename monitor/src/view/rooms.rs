@@ -174,7 +174,10 @@ fn connection(connection: Connection) -> &'static str {
 fn why_empty(model: &Model, ui: &Ui) -> Vec<String> {
     if !ui.sieve.text.is_empty() && ui.rooms.census().all > 0 {
         let all = words::number(ui.rooms.census().all as u64, "room");
-        return vec![format!("no room passes the filter {}", ui.sieve.text), format!("{all} in all; \\ shows them again")];
+        return vec![
+            format!("no room passes the filter {}", ui.sieve.text),
+            format!("{all} in all; \\ shows them again"),
+        ];
     }
     if *model.link() != Link::Connected {
         return vec!["nothing is known yet".into(), "rooms appear as soon as the connection stands".into()];
@@ -237,7 +240,8 @@ fn all_well(row: &Row) -> String {
         Phase::Ended => "the room has ended; nothing was wrong at its end".into(),
         Phase::Waiting => "nothing is wrong as far as can be seen: one peer is here and waits for another".into(),
         Phase::Connected { said: false } => {
-            "nothing is wrong as far as can be seen; connected* is inferred from the signals, no peer has said so".into()
+            "nothing is wrong as far as can be seen; connected* is inferred from the signals, no peer has said so"
+                .into()
         }
         _ => "nothing is wrong as far as can be seen".into(),
     }
@@ -258,7 +262,10 @@ fn beside(pen: &mut Pen<'_>, model: &Model, ui: &Ui, row: &Row) {
         piece(row.name.to_string(), theme.heading.patch(theme.accent)),
         piece("  ", theme.dim),
         piece(phase(row.phase), phase_style(&pen, row.phase, Style::new())),
-        piece(format!("  {} old, {}", words::age(now.since(row.since)), words::number(row.messages, "signal")), theme.dim),
+        piece(
+            format!("  {} old, {}", words::age(now.since(row.since)), words::number(row.messages, "signal")),
+            theme.dim,
+        ),
     ]];
     for seat in &row.seats {
         let single = Row { seats: vec![seat.clone()], ..row.clone() };

@@ -153,9 +153,8 @@ impl Theme {
                 ground: 238,
             },
         };
-        let ink = |(sixteen, many): (Color, u8)| {
-            plain.fg(if depth == Depth::Many { Color::Indexed(many) } else { sixteen })
-        };
+        let ink =
+            |(sixteen, many): (Color, u8)| plain.fg(if depth == Depth::Many { Color::Indexed(many) } else { sixteen });
         Self {
             palette,
             depth,
@@ -193,7 +192,8 @@ mod tests {
     fn without_colours_there_is_not_one() {
         for palette in Palette::ALL {
             let theme = Theme::new(palette, Depth::None);
-            for style in [theme.dim, theme.accent, theme.selected, theme.good, theme.warning, theme.fault, theme.alarm] {
+            for style in [theme.dim, theme.accent, theme.selected, theme.good, theme.warning, theme.fault, theme.alarm]
+            {
                 assert_eq!((style.fg, style.bg), (None, None), "{palette:?}");
             }
             assert!(theme.selected.add_modifier.contains(Modifier::REVERSED));
@@ -204,7 +204,8 @@ mod tests {
     fn sixteen_colours_never_ask_for_a_256th() {
         for palette in Palette::ALL {
             let theme = Theme::new(palette, Depth::Sixteen);
-            for style in [theme.dim, theme.accent, theme.selected, theme.good, theme.warning, theme.fault, theme.alarm] {
+            for style in [theme.dim, theme.accent, theme.selected, theme.good, theme.warning, theme.fault, theme.alarm]
+            {
                 assert!(!matches!(style.fg, Some(Color::Indexed(_) | Color::Rgb(..))), "{palette:?}");
                 assert_eq!(style.bg, None, "{palette:?}: a selected row is reversed, which every terminal can");
             }

@@ -105,7 +105,10 @@ mod tests {
     #[test]
     fn spans_and_counts_read_as_people_write_them() {
         let ms = Duration::from_millis;
-        assert_eq!([span(ms(12)), span(ms(1_290)), span(ms(34_000)), span(ms(7_300_000))], ["12ms", "1.2s", "34s", "2h"]);
+        assert_eq!(
+            [span(ms(12)), span(ms(1_290)), span(ms(34_000)), span(ms(7_300_000))],
+            ["12ms", "1.2s", "34s", "2h"]
+        );
         assert_eq!([age(ms(900)), age(ms(1_900)), age(ms(61_000))], ["0s", "1s", "1m"]);
         assert_eq!([delta(ms(21)), delta(ms(12_345)), delta(ms(300_000))], ["+0.021", "+12.345", "+5m"]);
         assert_eq!([count(7), count(1_234), count(1_234_567)], ["7", "1,234", "1,234,567"]);

@@ -1,0 +1,6 @@
+//! The screens as an operator sees them: keys are pressed, screens are read.
+
+mod behaviour;
+mod scene;
+mod snapshots;
+mod stage;
