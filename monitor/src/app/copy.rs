@@ -13,7 +13,7 @@ pub(super) fn selected(app: &App) -> Option<String> {
     let (model, ui) = (&app.model, &app.ui);
     match ui.view {
         View::Rooms => {
-            let name = ui.rooms.selected()?;
+            let name = ui.room()?;
             let found = ui.findings(model, name);
             let mut lines = vec![format!("room {name}")];
             lines.extend(worst(found).map(finding));

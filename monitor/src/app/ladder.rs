@@ -54,8 +54,8 @@ pub struct Ladder {
     /// Whether the diagnosis has something to say of the room.
     pub wrong: bool,
     rows: Vec<Row>,
-    /// Who has which lane at the end.
-    names: Names,
+    /// Who has which lane from which row on; a lane that was free before its owner came counts as theirs.
+    stretches: Vec<(usize, Names)>,
     top: usize,
     source: Source,
     hidden: usize,
@@ -91,13 +91,9 @@ impl Ladder {
     }
 
     /// Who has which lane at this row.
-    pub fn names_at(&self, row: usize) -> &Names {
-        let until = &self.rows[..self.rows.len().min(row + 1)];
-        let changed = until.iter().rev().find_map(|row| match row {
-            Row::Names(names) => Some(names),
-            Row::Arrow { .. } => None,
-        });
-        changed.unwrap_or(&self.names)
+    pub fn names_at(&self, row: usize) -> Names {
+        let until = self.stretches.partition_point(|(from, _)| *from <= row);
+        self.stretches[..until].last().map(|(_, names)| names.clone()).unwrap_or_default()
     }
 
     /// Whether a message is marked: as the first or the second.
@@ -134,7 +130,7 @@ impl Ladder {
     pub fn selected(&self) -> Option<u64> {
         match self.rows.get(self.at()?)? {
             Row::Arrow { seq, .. } => Some(*seq),
-            Row::Names(_) => None,
+            Row::Names { .. } => None,
         }
     }
 
@@ -170,7 +166,7 @@ impl Ladder {
             .enumerate()
             .filter_map(|(row, it)| match it {
                 Row::Arrow { seq, .. } => Some((row, *seq)),
-                Row::Names(_) => None,
+                Row::Names { .. } => None,
             })
             .collect();
         let Some(place) = arrows.iter().position(|(row, _)| *row == at) else { return };
@@ -195,7 +191,7 @@ impl Ladder {
     pub fn first(&mut self) {
         let first = self.rows.iter().find_map(|row| match row {
             Row::Arrow { seq, .. } => Some(*seq),
-            Row::Names(_) => None,
+            Row::Names { .. } => None,
         });
         if let Some(seq) = first {
             self.to(Cursor::At(seq));
@@ -226,22 +222,36 @@ impl Ladder {
         self.rows.clear();
         self.hidden = 0;
         self.side = false;
-        let mut lanes = Lanes::default();
+        self.stretches.clear();
         let entries = room.into_iter().flat_map(|room| room.ladder().iter().map(move |entry| (room, entry)));
+        let mut lanes = Lanes::default();
         // A change of names waits for a message that is shown.
-        let mut waiting = None;
-        for (room, entry) in entries.take_while(|(_, entry)| until.is_none_or(|until| entry.seq <= until)) {
-            let (names, arrow) = lanes.place(entry);
-            waiting = names.or(waiting);
+        let mut waiting = (false, false);
+        let mut shown = Names::default();
+        for (at, (room, entry)) in entries.enumerate() {
+            if until.is_some_and(|until| entry.seq > until) {
+                break;
+            }
+            let (from, to) = lanes.place(entry, room.ladder().range(at + 1..));
+            let replaced = lanes.names().replaces(&shown);
+            waiting = (waiting.0 || replaced.0, waiting.1 || replaced.1);
+            shown = lanes.names().clone();
             if filter.entry(room, entry) {
-                self.rows.extend(waiting.take().map(Row::Names));
-                self.side |= matches!(arrow, Row::Arrow { from, to, .. } if from.max(to) == Lane::Side);
-                self.rows.push(arrow);
+                if let (left, right @ true) | (left @ true, right) = waiting {
+                    self.stretches.push((self.rows.len(), shown.clone()));
+                    self.rows.push(Row::Names { left, right });
+                    waiting = (false, false);
+                }
+                match self.stretches.last_mut() {
+                    Some((_, names)) => names.clone_from(&shown),
+                    None => self.stretches.push((0, shown.clone())),
+                }
+                self.side |= from.max(to) == Lane::Side;
+                self.rows.push(Row::Arrow { seq: entry.seq, from, to });
             } else {
                 self.hidden += 1;
             }
         }
-        self.names = lanes.names().clone();
         let marks = std::mem::take(&mut self.marks);
         self.marks = marks.into_iter().filter(|mark| room.is_some_and(|room| room.entry(*mark).is_some())).collect();
     }
@@ -253,9 +263,5 @@ impl Ladder {
             Cursor::At(_) => self.at().unwrap_or(0),
         };
         self.top = scrolled(self.top, at, self.rows.len(), rows);
-        // The names above the first message belong to it.
-        if self.top == 1 && at < rows.saturating_sub(1) && matches!(self.rows[0], Row::Names(_)) {
-            self.top = 0;
-        }
     }
 }

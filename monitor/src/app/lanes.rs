@@ -2,7 +2,7 @@
 //! side for everybody else.
 //!
 //! Who has which lane is read from the messages themselves: `created` gives the first, `joined` the second, and a
-//! lane that its member left goes to the next. Where a lane changes hands, a row with the new names is put in.
+//! lane that its member left goes to the next. Where a lane changes hands, a row with the new name is put in.
 
 use crate::model::{Entry, Party, Said};
 use protocol::{Said as Agent, What};
@@ -23,8 +23,13 @@ pub enum Lane {
 /// A row of the ladder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
-    /// The lanes have new owners.
-    Names(Names),
+    /// A lane has a new owner.
+    Names {
+        /// The left lane.
+        left: bool,
+        /// The right lane.
+        right: bool,
+    },
     /// A message.
     Arrow {
         /// Its number in the model.
@@ -46,6 +51,12 @@ pub struct Names {
 }
 
 impl Names {
+    /// Whether a lane that had an owner now has another one: left, right.
+    pub(super) fn replaces(&self, before: &Self) -> (bool, bool) {
+        let other = |now: &Option<Box<str>>, was: &Option<Box<str>>| was.is_some() && now != was;
+        (other(&self.left, &before.left), other(&self.right, &before.right))
+    }
+
     fn lane(&self, name: &str) -> Option<Lane> {
         if self.left.as_deref() == Some(name) {
             Some(Lane::Left)
@@ -81,6 +92,9 @@ impl Names {
     }
 }
 
+/// How many messages after a `join` its answer is looked for.
+const AHEAD: usize = 32;
+
 /// Puts messages into lanes, one after another.
 #[derive(Debug, Clone, Default)]
 pub struct Lanes {
@@ -95,14 +109,25 @@ impl Lanes {
         &self.names
     }
 
-    /// The rows of the next message, of which the last is its arrow.
-    pub fn place(&mut self, entry: &Entry) -> (Option<Names>, Row) {
-        let before = self.names.clone();
+    /// Where the arrow of the next message begins and ends. What follows it (`ahead`) tells whether whoever asks to
+    /// join will be let in, and then stands in a lane at once.
+    pub fn place<'a>(&mut self, entry: &Entry, ahead: impl Iterator<Item = &'a Entry>) -> (Lane, Lane) {
+        if let (Said::Join { .. }, Party::Peer(peer)) = (&entry.what, &entry.from)
+            && self.names.lane(peer.as_str()).is_none_or(|_| self.gone.iter().any(|gone| **gone == *peer.as_str()))
+        {
+            let answers = |said: &Said| match said {
+                Said::FromAgent(said) => matches!(**said, Agent::Created { .. } | Agent::Joined { .. }),
+                _ => false,
+            };
+            let answer = ahead.take(AHEAD).find(|next| next.to.peer() == Some(peer) && answers(&next.what));
+            if let Some(answer) = answer {
+                self.learn(answer);
+            }
+        }
         self.learn(entry);
-        let arrow = Row::Arrow { seq: entry.seq, from: self.lane(&entry.from), to: self.lane(&entry.to) };
-        let changed = (self.names != before).then(|| self.names.clone());
+        let ends = (self.lane(&entry.from), self.lane(&entry.to));
         self.forget(entry);
-        (changed, arrow)
+        ends
     }
 
     fn lane(&self, party: &Party) -> Lane {

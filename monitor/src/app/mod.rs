@@ -66,6 +66,9 @@ impl App {
     /// Does something; gives what is to be done outside.
     pub fn act(&mut self, action: Action) -> Option<Effect> {
         self.touched = true;
+        if !matches!(action, Action::Resize { .. }) {
+            self.ui.notice = None;
+        }
         // Keys come between frames: what they act on is what is there now.
         self.refresh();
         let effect = update::update(self, action);

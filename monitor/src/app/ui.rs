@@ -218,7 +218,8 @@ impl Ui {
     /// The room that what is done now is done to.
     pub fn room(&self) -> Option<&str> {
         match self.view {
-            View::Rooms => self.rooms.selected(),
+            // A room that the filter hides is not what anybody means.
+            View::Rooms => self.rooms.names().get(self.rooms.at()).map(|name| &**name),
             View::Ladder => self.ladder.room.as_deref(),
             View::Diagnosis => self.diagnosis.room(),
             View::Events => self.events.room(),

@@ -118,7 +118,7 @@ pub(super) fn show(app: &mut App, view: View) {
     if view == View::Ladder && ui.view != View::Ladder {
         // From the list: the room that is selected there. From elsewhere: the one that was looked at last.
         let room = match ui.view {
-            View::Rooms => ui.rooms.selected(),
+            View::Rooms => ui.room(),
             _ => ui.ladder.room.as_deref().or(ui.rooms.selected()),
         };
         match room.map(str::to_owned) {

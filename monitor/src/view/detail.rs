@@ -9,7 +9,7 @@ use crate::sdp::{Candidate, Change, Description, Media, codec_list};
 use ratatui::style::{Modifier, Style};
 
 /// Columns before the facts of an m-line: `  candidates `.
-const LABEL: u16 = 13;
+const LABEL: u16 = 14;
 
 /// The lines of what is opened.
 pub(super) fn lines_of(pen: &Pen<'_>, room: &Room, ui: &Ui) -> Vec<Line> {
@@ -95,7 +95,7 @@ fn raw(pen: &Pen<'_>, entry: &Entry, ui: &Ui) -> Vec<Line> {
 fn fact(pen: &Pen<'_>, label: &str, words: &str, style: Style) -> Vec<Line> {
     let words = crate::text::escape(words);
     let lines = wrap(&words, pen.width().saturating_sub(LABEL).max(8));
-    let label = |at: usize| if at == 0 { format!("  {label:<11}") } else { " ".repeat(usize::from(LABEL)) };
+    let label = |at: usize| if at == 0 { format!("  {label:<12}") } else { " ".repeat(usize::from(LABEL)) };
     lines.into_iter().enumerate().map(|(at, line)| vec![piece(label(at), pen.theme.dim), piece(line, style)]).collect()
 }
 

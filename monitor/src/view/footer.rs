@@ -72,18 +72,13 @@ fn write(pen: &mut Pen<'_>, screen: &Screen, prompt: &Prompt) -> Position {
         line.put(2, 0, "room:lobby type:offer text:H264 phase:failed !refused", theme.dim);
     }
     if let Err(error) = prompt.filter() {
-        let above = Rect { y: screen.footer.y.saturating_sub(1), height: 1, ..screen.footer };
+        let above = Rect { y: screen.footer.y.saturating_sub(2), height: 2, ..screen.footer };
         let mut above = pen.part(above);
         above.clear();
-        let words = format!("^ {}", error.what);
-        // If the words do not fit behind their place, they end at the edge, and the sign stays at its place.
         let place = prompt.text().char_indices().nth(error.at.saturating_sub(1));
         let at = column(place.map_or(prompt.text().len(), |(byte, _)| byte)).min(width.saturating_sub(1));
-        let x = at.min(width.saturating_sub(above.measure(&words)));
-        above.put(x, 0, if x == at { &words } else { &words[2..] }, theme.fault);
-        if x != at {
-            above.put(at, 0, "^", theme.fault);
-        }
+        above.put(1, 0, &error.what, theme.fault);
+        above.put(at, 1, "^", theme.fault);
     }
     Position { x: column(before.len()).min(width.saturating_sub(1)), y: screen.footer.y }
 }

@@ -103,7 +103,7 @@ fn marks(pen: &mut Pen<'_>, model: &Model, ui: &Ui) -> u16 {
 
 fn figures(pen: &mut Pen<'_>, model: &Model) {
     let theme = pen.theme;
-    let wide = pen.width() >= 80;
+    let wide = pen.width() >= 100;
     let broker = model.broker();
     let seen = model.figures();
     let both = |received: Option<f64>, sent: Option<f64>| match (received, sent) {
@@ -130,7 +130,11 @@ fn figures(pen: &mut Pen<'_>, model: &Model) {
             &[piece(format!("{name} "), theme.dim), piece(value.clone(), theme.heading), piece("  ", theme.dim)],
         );
     }
-    let room = if wide { 20 } else { 8 };
+    let room = match pen.width() {
+        0..70 => 6,
+        70..100 => 12,
+        _ => 20,
+    };
     let history: Vec<f64> = match broker.messages.received.history().len() {
         0 => model.flow().history().collect(),
         _ => {
@@ -187,7 +191,7 @@ pub fn tabs(ui: &Ui) -> Vec<(View, Range<u16>)> {
 /// A tab's text without its brackets: every character is one column wide.
 fn text_of(view: View, ui: &Ui) -> String {
     let number = View::ALL.iter().position(|&other| other == view).unwrap_or(0) + 1;
-    let name = if ui.size.0 < 60 && view == View::Diagnosis { "Diag" } else { view.name() };
+    let name = if ui.size.0 < 70 && view == View::Diagnosis { "Diag" } else { view.name() };
     format!("{number} {name}")
 }
 
@@ -203,20 +207,26 @@ fn tab_line(pen: &mut Pen<'_>, model: &Model, ui: &Ui) {
         };
     }
     let census = ui.rooms.census();
+    let wide = pen.width() >= 100;
     let glyphs = pen.glyphs;
     let mut pieces = Vec::new();
     if census.faults > 0 {
-        let text = format!("{} {} broken", glyphs.fault, words::count(census.faults as u64));
+        let count = words::count(census.faults as u64);
+        let text = if wide { format!("{} {count} broken", glyphs.fault) } else { format!("{}{count}", glyphs.fault) };
         pieces.push(piece(text, theme.fault));
     }
     if census.warnings > 0 {
-        pieces.push(piece(format!("{} {}", glyphs.warning, words::count(census.warnings as u64)), theme.warning));
+        let count = words::count(census.warnings as u64);
+        let text =
+            if wide { format!("{} {count} to watch", glyphs.warning) } else { format!("{}{count}", glyphs.warning) };
+        pieces.push(piece(text, theme.warning));
     }
     if census.all > 0 && pieces.is_empty() {
-        pieces.push(piece(format!("{} nothing wrong", glyphs.good), theme.good));
+        let text = if wide { format!("{} nothing wrong", glyphs.good) } else { glyphs.good.to_owned() };
+        pieces.push(piece(text, theme.good));
     }
-    for piece_ in pieces {
-        end = pen.line(end + 1, 0, &[piece_]) + 1;
+    for piece in pieces {
+        end = pen.line(end + 1, 0, &[piece]);
     }
     let status = status(model, ui, glyphs.ascending, glyphs.descending);
     let width = pen.width().saturating_sub(end + 1);

@@ -12,7 +12,7 @@ use ratatui::style::Style;
 /// Columns of the keys.
 const KEYS: usize = 22;
 /// From this width on there are two columns.
-const TWO_FROM: u16 = 120;
+const TWO_FROM: u16 = 180;
 
 pub(super) fn draw(pen: &mut Pen<'_>, top: usize) {
     pen.clear();
@@ -85,12 +85,13 @@ fn signs(pen: &Pen<'_>) -> Vec<Line> {
     let theme = pen.theme;
     let seats = format!("{} {} {}", g.here, g.away, g.free);
     let severities = format!("{} {} {}", g.fault, g.warning, g.note);
-    let all: [(String, &str); 8] = [
+    let all: [(String, &str); 9] = [
         (seats, "a seat whose peer is here; away, and kept for it; free"),
         (severities, "the call cannot connect like this; it may fail; worth knowing"),
         ("connected*".into(), "inferred from the signals; without * a peer said so itself"),
         ("?".into(), "before a room: nothing was heard of it since the connection was lost"),
         ("O>A".into(), "from the last offer to its answer"),
+        ("ev lost bad".into(), "messages let go of; dropped unread; that cannot be read"),
         ("REF".into(), "joins and signals that were refused"),
         (
             format!("{}{} {}{}", g.line, g.right, g.dashed, g.refused),

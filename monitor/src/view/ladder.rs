@@ -137,7 +137,7 @@ fn rungs(pen: &mut Pen<'_>, room: &Room, model: &Model, ui: &Ui) {
         pen.right(delta, 0, 7, "DELTA", heading);
     }
     let top = ui.ladder.top();
-    names(pen, 0, ui.ladder.names_at(top), &places, room, true);
+    names(pen, 0, &ui.ladder.names_at(top), &places, Some(room), (true, true));
     if side {
         pen.cell(places.side.0, 0, places.side.1, "others", heading);
     }
@@ -161,7 +161,9 @@ fn rungs(pen: &mut Pen<'_>, room: &Room, model: &Model, ui: &Ui) {
     for (y, (at, row)) in (1..pen.height()).zip(rows.iter().enumerate().skip(top)) {
         lifelines(pen, y, &places);
         match row {
-            Row::Names(new) => names(pen, y, new, &places, room, false),
+            Row::Names { left, right } => {
+                names(pen, y, &ui.ladder.names_at(at), &places, None, (*left, *right));
+            }
             Row::Arrow { seq, from, to } => {
                 let Some(entry) = room.entry(*seq) else { continue };
                 let selected = cursor == Some(at);
@@ -179,7 +181,7 @@ fn rungs(pen: &mut Pen<'_>, room: &Room, model: &Model, ui: &Ui) {
 fn arrow_of(row: &Row) -> Option<u64> {
     match row {
         Row::Arrow { seq, .. } => Some(*seq),
-        Row::Names(_) => None,
+        Row::Names { .. } => None,
     }
 }
 
@@ -190,28 +192,36 @@ fn lifelines(pen: &mut Pen<'_>, y: u16, places: &layout::Ladder) {
     }
 }
 
-/// Who has which lane, each name around its line.
-fn names(pen: &mut Pen<'_>, y: u16, names: &Names, places: &layout::Ladder, room: &Room, heading: bool) {
-    let [left, agent, right] = places.lanes;
-    let half = (agent - left) / 2;
+/// Who has which lane, each name around its line; with its kind where there is room, if `room` is given to know it
+/// from. Only the lanes that are asked for: left, right.
+fn names(
+    pen: &mut Pen<'_>,
+    y: u16,
+    names: &Names,
+    places: &layout::Ladder,
+    room: Option<&Room>,
+    (left, right): (bool, bool),
+) {
+    let [at_left, agent, at_right] = places.lanes;
     let accent = pen.theme.accent.add_modifier(Modifier::BOLD);
     let quiet = pen.theme.dim.add_modifier(Modifier::BOLD);
-    let called = |name: &Option<Box<str>>| match name {
-        Some(name) => room.seat(name).filter(|_| heading).map_or_else(|| name.to_string(), rooms::peer),
-        None => "-".to_owned(),
-    };
-    // The left name begins at its line, the others stand around theirs; none runs into the next.
-    let mut around = |line: u16, from: u16, most: u16, text: &str, style: Style| {
-        let width = pen.measure(text).min(most);
-        let x = line.saturating_sub(width / 2).max(from);
-        pen.cell(x, y, most, text, style);
-    };
-    let agent_half = 3;
-    around(left, left.saturating_sub(1), (agent - left).saturating_sub(agent_half), &called(&names.left), accent);
-    if heading {
-        around(agent, agent - 2, 5, "agent", quiet);
+    if room.is_some() {
+        pen.cell(agent - 2, y, 5, "agent", quiet);
     }
-    around(right, agent + agent_half + 1, half + (right - agent) - agent_half, &called(&names.right), accent);
+    let end = if places.side.1 > 0 { places.side.0 } else { places.essence };
+    let parts = [
+        (left, &names.left, at_left, at_left - 1, agent - 3),
+        (right, &names.right, at_right, agent + 4, end.max(at_right + 4) - 1),
+    ];
+    for (_, name, line, from, to) in parts.into_iter().filter(|part| part.0) {
+        let most = to.saturating_sub(from);
+        let name = name.as_deref().unwrap_or("-");
+        let called = room.and_then(|room| room.seat(name)).map(rooms::peer);
+        let called = called.filter(|called| pen.measure(called) <= most).unwrap_or_else(|| name.to_owned());
+        let width = pen.measure(&called).min(most);
+        let x = line.saturating_sub(width / 2).min(to.saturating_sub(width)).max(from);
+        pen.cell(x, y, most, &called, accent);
+    }
 }
 
 #[expect(clippy::too_many_arguments, reason = "a row has as many parts")]

@@ -56,13 +56,14 @@ fn split(body: Rect, ui: &Ui) -> (Rect, Rect) {
         (list, Rect { y: list.bottom(), height: rows, ..body })
     };
     let beside = |side: u16| {
-        let list = Rect { width: body.width - side, ..body };
-        (list, Rect { x: list.right(), width: side, ..body })
+        let list = Rect { width: body.width - side - 1, ..body };
+        (list, Rect { x: list.right() + 1, width: side, ..body })
     };
     let wide = body.width >= SIDE_FROM;
     match ui.view {
         View::Events => (body, nothing),
-        _ if wide => beside((body.width * 2 / 5).clamp(56, 90)),
+        View::Rooms if ui.rooms.names().is_empty() => (body, nothing),
+        _ if wide => beside((body.width * 7 / 20).clamp(56, 90)),
         View::Ladder if ui.ladder.detail.is_some() => match body.height {
             0..24 => (nothing, body),
             height => below(height / 2),
@@ -175,12 +176,11 @@ impl Ladder {
     /// For a ladder of this width, with or without third parties.
     pub fn of(width: u16, side: bool) -> Self {
         let clock = if width < 70 { 9 } else { 12 };
-        let delta = (width >= 60).then_some(GUTTER + 1 + clock + 1);
+        let delta = (width >= 70).then_some(GUTTER + 1 + clock + 1);
         let left = GUTTER + 1 + clock + 1 + if delta.is_some() { 8 } else { 0 } + 1;
         let lane = match width {
-            0..60 => 8,
-            60..76 => 10,
-            76..100 => 12,
+            0..70 => 9,
+            70..100 => 12,
             100..130 => 16,
             _ => 20,
         };

@@ -80,7 +80,7 @@ pub(crate) fn pane_length(model: &Model, ui: &Ui) -> Option<(usize, usize)> {
 
 fn too_small(pen: &mut Pen<'_>) {
     let (width, height) = (pen.width(), pen.height());
-    let words = format!("{width}×{height} is too small: make the window at least {LEAST_WIDTH}×{LEAST_HEIGHT}");
+    let words = format!("window too small: {LEAST_WIDTH}×{LEAST_HEIGHT} needed, this is {width}×{height}");
     let lines = paint::wrap(&words, width);
     for (y, line) in (0..).zip(&lines) {
         pen.put(0, y, line, Style::new());

@@ -13,7 +13,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, screen: &Screen, model: &Model, ui: &Ui) {
     table(&mut pen.part(screen.list), model, ui);
     let wide = screen.list.width < pen.width();
     let mut pane = pen.part(screen.pane);
-    if let Some(row) = ui.rooms.selected().and_then(|name| ui.row(model, name)) {
+    if let Some(row) = ui.room().and_then(|name| ui.row(model, name)) {
         if wide {
             beside(&mut pane, model, ui, &row);
         } else if pane.height() > 0 {

@@ -156,7 +156,10 @@ fn a_pause_freezes_what_is_drawn_and_counts_what_waits() {
         let mut scene = morning();
         scene.inputs.clear();
         scene.after(1_000).create("aaaa", "zoe", "browser");
-        scene.signal("lobby", "alice", "bob", json!({"type": "ready"})).connection("lobby", "bob", "failed").tick(5_000);
+        scene
+            .signal("lobby", "alice", "bob", json!({"type": "ready"}))
+            .connection("lobby", "bob", "failed")
+            .tick(5_000);
         let messages = scene.inputs.iter().filter(|input| matches!(input, Input::Message(_))).count();
         more(&mut stage, &mut scene);
         assert_eq!(body(&mut stage), before, "{keys}");
@@ -170,9 +173,16 @@ fn a_pause_freezes_what_is_drawn_and_counts_what_waits() {
 fn passwords_fragments_and_addresses_are_on_no_screen() {
     let secrets = ["secret-password-of-ice", "EsAw", "Q7vT", "c2VjcmV0", "10.0.7.9", "10.0.9.4", "203.0.113.7"];
     let walks = [
-        "", "/room:lobby<Enter><Enter>", "/room:lobby type:offer<Enter><Enter><Enter>", "/room:lobby type:offer<Enter><Enter><Enter>v",
-        "/room:lobby type:candidate<Enter><Enter><Home><Enter>", "/room:lobby type:candidate<Enter><Enter><Home><Enter>v",
-        "/room:lobby type:created<Enter><Enter><Enter>", "/room:lobby type:offer,answer<Enter><Enter>mkmd", "3", "4",
+        "",
+        "/room:lobby<Enter><Enter>",
+        "/room:lobby type:offer<Enter><Enter><Enter>",
+        "/room:lobby type:offer<Enter><Enter><Enter>v",
+        "/room:lobby type:candidate<Enter><Enter><Home><Enter>",
+        "/room:lobby type:candidate<Enter><Enter><Home><Enter>v",
+        "/room:lobby type:created<Enter><Enter><Enter>",
+        "/room:lobby type:offer,answer<Enter><Enter>mkmd",
+        "3",
+        "4",
     ];
     for size in [(80, 60), (200, 60)] {
         for keys in walks {
@@ -301,9 +311,13 @@ fn the_help_names_every_key_of_the_table_and_the_footer_shows_what_holds_here() 
             assert!(help.contains(&key.name()), "{}", key.name());
         }
     }
-    for (keys, focus) in
-        [("", Focus::Rooms), ("2", Focus::Ladder), ("2<Enter>", Focus::Detail), ("3", Focus::Diagnosis), ("4", Focus::Events)]
-    {
+    for (keys, focus) in [
+        ("", Focus::Rooms),
+        ("2", Focus::Ladder),
+        ("2<Enter>", Focus::Detail),
+        ("3", Focus::Diagnosis),
+        ("4", Focus::Events),
+    ] {
         let mut stage = Stage::new(&morning(), (200, 50));
         stage.press(keys);
         assert_eq!(stage.app.ui.focus(), focus);
@@ -323,19 +337,60 @@ fn the_help_names_every_key_of_the_table_and_the_footer_shows_what_holds_here() 
 fn every_action_that_keys_can_ask_for_has_a_key() {
     use Action::*;
     let wanted = [
-        Quit, Help, Show(View::Rooms), Show(View::Ladder), Show(View::Diagnosis), Show(View::Events), NextView,
-        PreviousView, Open, Back, Up, Down, PageUp, PageDown, Top, End, DetailUp, DetailDown, Raw, Mark, Compare,
-        SortNext, SortReverse, Filter, ClearFilter, Pause, Copy, Export, ExportAs(Format::Text),
-        ExportAs(Format::Markdown), ExportAs(Format::Json), Record, Remove, RemovePeer(0), RemovePeer(1), Close,
-        CloseRoom, Theme, Erase, EraseWord, EraseAll, CursorLeft, CursorRight, CursorHome, CursorEnd, Accept,
+        Quit,
+        Help,
+        Show(View::Rooms),
+        Show(View::Ladder),
+        Show(View::Diagnosis),
+        Show(View::Events),
+        NextView,
+        PreviousView,
+        Open,
+        Back,
+        Up,
+        Down,
+        PageUp,
+        PageDown,
+        Top,
+        End,
+        DetailUp,
+        DetailDown,
+        Raw,
+        Mark,
+        Compare,
+        SortNext,
+        SortReverse,
+        Filter,
+        ClearFilter,
+        Pause,
+        Copy,
+        Export,
+        ExportAs(Format::Text),
+        ExportAs(Format::Markdown),
+        ExportAs(Format::Json),
+        Record,
+        Remove,
+        RemovePeer(0),
+        RemovePeer(1),
+        Close,
+        CloseRoom,
+        Theme,
+        Erase,
+        EraseWord,
+        EraseAll,
+        CursorLeft,
+        CursorRight,
+        CursorHome,
+        CursorEnd,
+        Accept,
     ];
     for action in wanted {
         // An action that is added must be named here, or say why keys cannot ask for it.
         match action {
-            Quit | Help | Show(_) | NextView | PreviousView | Open | Back | Up | Down | PageUp | PageDown | Top | End
-            | DetailUp | DetailDown | Raw | Mark | Compare | SortNext | SortReverse | Filter | ClearFilter | Pause | Copy
-            | Export | ExportAs(_) | Record | Remove | RemovePeer(_) | Close | CloseRoom | Theme | Erase | EraseWord
-            | EraseAll | CursorLeft | CursorRight | CursorHome | CursorEnd | Accept => {}
+            Quit | Help | Show(_) | NextView | PreviousView | Open | Back | Up | Down | PageUp | PageDown | Top
+            | End | DetailUp | DetailDown | Raw | Mark | Compare | SortNext | SortReverse | Filter | ClearFilter
+            | Pause | Copy | Export | ExportAs(_) | Record | Remove | RemovePeer(_) | Close | CloseRoom | Theme
+            | Erase | EraseWord | EraseAll | CursorLeft | CursorRight | CursorHome | CursorEnd | Accept => {}
             // Any character, the mouse, the terminal.
             Type(_) | Click { .. } | Wheel { .. } | Resize { .. } => {}
         }
@@ -399,9 +454,8 @@ fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
-const NAMED: [&str; 12] = [
-    "<Enter>", "<Esc>", "<Tab>", "<S-Tab>", "<Up>", "<Down>", "<PgUp>", "<PgDn>", "<Home>", "<End>", "<BS>", "<C-w>",
-];
+const NAMED: [&str; 12] =
+    ["<Enter>", "<Esc>", "<Tab>", "<S-Tab>", "<Up>", "<Down>", "<PgUp>", "<PgDn>", "<Home>", "<End>", "<BS>", "<C-w>"];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
