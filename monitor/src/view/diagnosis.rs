@@ -4,7 +4,7 @@ use super::layout::Screen;
 use super::paint::{Pen, piece, wrap};
 use super::{Line, lines, nothing};
 use crate::app::{Ui, worst};
-use crate::diagnosis::{Finding, Severity};
+use crate::diagnosis::Finding;
 use crate::model::Model;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
@@ -153,8 +153,7 @@ pub(super) fn worst_in_short(pen: &mut Pen<'_>, found: &[Finding]) {
     let height = usize::from(pen.height());
     let mut x = pen.put(1, 0, &format!("{sign} {}", finding.rule), style.add_modifier(Modifier::BOLD));
     if found.len() > 1 {
-        let more = words_of_more(found, finding.severity);
-        x = pen.put(x, 0, &format!("  and {more}"), theme.dim);
+        x = pen.put(x, 0, &format!("  and {} more", found.len() - 1), theme.dim);
     }
     let width = pen.width().saturating_sub(2);
     let mut blocks: Vec<Vec<Line>> =
@@ -187,15 +186,5 @@ pub(super) fn worst_in_short(pen: &mut Pen<'_>, found: &[Finding]) {
             }
             y += 1;
         }
-    }
-}
-
-fn words_of_more(found: &[Finding], worst: Severity) -> String {
-    let others = found.len() - 1;
-    let as_bad = found.iter().filter(|finding| finding.severity == worst).count() - 1;
-    match (others, as_bad) {
-        (others, as_bad) if others == as_bad => format!("{others} more"),
-        (others, 0) => format!("{others} less bad"),
-        (others, as_bad) => format!("{others} more, {as_bad} as bad"),
     }
 }

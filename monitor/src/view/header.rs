@@ -39,13 +39,13 @@ fn origin(pen: &mut Pen<'_>, model: &Model, ui: &Ui) {
             pen.put(x + 2, 0, &format!("connecting to {source} ..."), theme.warning);
             return;
         }
-        Link::Connecting => Some(format!("NO CONNECTION to {source}: trying again")),
-        Link::Lost { why } => Some(format!("NO CONNECTION to {source}{}: {why}", lost_for(model))),
+        Link::Connecting => Some(format!("NO CONNECTION, what is shown is old: trying {source} again")),
+        Link::Lost { why } => Some(format!("NO CONNECTION{}, what is shown is old: {source}: {why}", lost_for(model))),
         Link::Refused { why } => Some(format!("REFUSED by {source}: {why}")),
     };
     if let Some(alarm) = alarm {
         pen.highlight(0, theme.alarm);
-        let alarm = format!(" {} {alarm}; what is shown may be old", pen.glyphs.fault);
+        let alarm = format!(" {} {alarm}", pen.glyphs.fault);
         pen.put(0, 0, &alarm, theme.alarm);
         return;
     }

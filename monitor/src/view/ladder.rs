@@ -209,10 +209,8 @@ fn names(
         pen.cell(agent - 2, y, 5, "agent", quiet);
     }
     let end = if places.side.1 > 0 { places.side.0 } else { places.essence };
-    let parts = [
-        (left, &names.left, at_left, at_left - 1, agent - 3),
-        (right, &names.right, at_right, agent + 4, end.max(at_right + 4) - 1),
-    ];
+    let parts =
+        [(left, &names.left, at_left, at_left - 1, agent - 3), (right, &names.right, at_right, agent + 4, end - 1)];
     for (_, name, line, from, to) in parts.into_iter().filter(|part| part.0) {
         let most = to.saturating_sub(from);
         let name = name.as_deref().unwrap_or("-");

@@ -70,13 +70,21 @@ fn split(body: Rect, ui: &Ui) -> (Rect, Rect) {
         },
         View::Ladder if !ui.finding_below() => (body, nothing),
         View::Diagnosis => below(body.height * 3 / 5),
-        View::Rooms | View::Ladder => match body.height {
-            0..10 => (body, nothing),
-            10..14 => below(3),
-            14..26 => below(5),
-            _ => below(8),
-        },
+        View::Rooms | View::Ladder if body.height < 10 => (body, nothing),
+        View::Rooms => below(words_below(body.height, ui.rooms.names().len())),
+        View::Ladder => below(words_below(body.height, ui.ladder.rows().len())),
     }
+}
+
+/// How many rows the words below a list of this length get: some in any case, more if the list leaves them free.
+fn words_below(height: u16, length: usize) -> u16 {
+    let (least, most) = match height {
+        0..14 => (3, 5),
+        14..26 => (5, 9),
+        _ => (8, 12),
+    };
+    let free = height.saturating_sub(u16::try_from(length).unwrap_or(u16::MAX).saturating_add(2));
+    free.clamp(least, most)
 }
 
 /// A column of the rooms table on the screen.

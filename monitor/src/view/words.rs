@@ -49,7 +49,7 @@ pub fn count(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -75,7 +75,7 @@ pub fn bytes(bytes: u64) -> String {
         1_000..10_000 => format!("{}.{} kB", bytes / 1_000, bytes / 100 % 10),
         10_000..1_000_000 => format!("{} kB", bytes / 1_000),
         1_000_000..10_000_000 => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
-        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        10_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
         _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10),
     }
 }
