@@ -6,19 +6,27 @@
 //! moved to the log's head. So names here are fixed, and the uplink keeps no more than 512 KiB (`WINDOW`)
 //! bytes between itself and the downlink, which is well below what the log retains. What exceeds
 //! the window waits in the uplink; sessions stop reading their sockets while anything waits.
+//!
+//! Sessions that wait for room stand in line and keep their place until they have been served: a
+//! thousand that have much to say cannot keep out the one that has little. Those that are held back
+//! for sending too much stand in a line of their own, and may fill an eighth of the window.
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rumqttd::local::{LinkBuilder, LinkError, LinkRx, LinkTx};
 use rumqttd::protocol::{Packet, Publish};
 use rumqttd::{Notification, Router, RouterConfig};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// Most bytes between uplink and downlink.
 const WINDOW: usize = 512 * 1024;
+/// What those may fill of it that send more than they may.
+const WINDOW_HELD_BACK: usize = WINDOW / 8;
+/// How many in line are woken for each frame that has gone through.
+const WOKEN: usize = 4;
 /// The commit log keeps at least `(SEGMENTS - 1) * SEGMENT` bytes, and must exceed the window by
 /// the largest frame.
 const SEGMENT: usize = 128 * 1024;
@@ -39,6 +47,22 @@ impl From<LinkError> for BackboneError {
     }
 }
 
+/// Whose frames wait for room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Those who keep to what they may send.
+    Ordinary,
+    /// Those who do not.
+    HeldBack,
+}
+
+/// A place in the line for room; kept until its owner has been served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    class: Class,
+    number: u32,
+}
+
 /// Where frames go in.
 pub struct Uplink(Mutex<Inner>);
 
@@ -49,8 +73,9 @@ struct Inner {
     waiting_bytes: usize,
     /// Handed to the router, not yet seen by the downlink.
     in_flight: usize,
-    /// Sessions that wait until there is room.
-    blocked: Vec<Waker>,
+    /// Sessions that wait until there is room, by their places.
+    line: BTreeMap<Place, Waker>,
+    next_place: u32,
     /// The task that hands over, once for a turn of the loop.
     pump: Option<Waker>,
 }
@@ -82,7 +107,8 @@ pub fn start() -> Result<(Arc<Uplink>, Downlink), BackboneError> {
         waiting: VecDeque::new(),
         waiting_bytes: 0,
         in_flight: 0,
-        blocked: Vec::new(),
+        line: BTreeMap::new(),
+        next_place: 0,
         pump: None,
     })));
     Ok((uplink.clone(), Downlink { link: receiver, uplink }))
@@ -102,20 +128,35 @@ impl Uplink {
     }
 
     /// Whether the window has room.
-    pub fn has_room(&self) -> bool {
-        self.0.lock().has_room()
+    pub fn has_room(&self, class: Class) -> bool {
+        self.0.lock().has_room(class)
     }
 
-    /// Ready while the window has room; otherwise wakes the task when it has again.
-    pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
+    /// Ready while the window has room; otherwise wakes the task when it may have. `place` is the
+    /// caller's in the line, and kept by it between calls; it begins with none.
+    pub fn poll_room(&self, context: &mut Context<'_>, class: Class, place: &mut Option<Place>) -> Poll<()> {
         let mut inner = self.0.lock();
-        if inner.has_room() {
+        if inner.has_room(class) {
+            if let Some(place) = place.take() {
+                inner.line.remove(&place);
+            }
             return Poll::Ready(());
         }
-        if !inner.blocked.iter().any(|waker| waker.will_wake(context.waker())) {
-            inner.blocked.push(context.waker().clone());
+        if let Some(other) = place.take_if(|place| place.class != class) {
+            inner.line.remove(&other);
         }
+        let place = *place.get_or_insert_with(|| {
+            // Places are few at any time: that they begin anew after four thousand million harms nobody.
+            inner.next_place = inner.next_place.wrapping_add(1);
+            Place { class, number: inner.next_place }
+        });
+        inner.line.insert(place, context.waker().clone());
         Poll::Pending
+    }
+
+    /// Gives a place in the line up.
+    pub fn leave_line(&self, place: Place) {
+        self.0.lock().line.remove(&place);
     }
 
     /// Whether nothing is on its way.
@@ -150,15 +191,31 @@ impl Uplink {
         {
             pump.wake();
         }
-        if inner.has_room() {
-            inner.blocked.drain(..).for_each(Waker::wake);
+        if inner.waiting_bytes + inner.in_flight == 0 {
+            // Nothing more comes through that would wake the next.
+            std::mem::take(&mut inner.line).into_values().for_each(Waker::wake);
+            return;
+        }
+        for _ in 0..WOKEN {
+            let Some(first) = inner.line.first_entry() else { return };
+            let class = first.key().class;
+            if !inner.has_room(class) {
+                return;
+            }
+            if let Some((_, waker)) = inner.line.pop_first() {
+                waker.wake();
+            }
         }
     }
 }
 
 impl Inner {
-    fn has_room(&self) -> bool {
-        self.waiting_bytes + self.in_flight < WINDOW
+    fn has_room(&self, class: Class) -> bool {
+        let window = match class {
+            Class::Ordinary => WINDOW,
+            Class::HeldBack => WINDOW_HELD_BACK,
+        };
+        self.waiting_bytes + self.in_flight < window
     }
 
     fn can_hand_over(&self) -> bool {
@@ -248,7 +305,7 @@ mod tests {
     #[tokio::test]
     async fn the_window_closes_and_opens() {
         let (uplink, mut downlink) = start().unwrap();
-        let room = |uplink: &Uplink| uplink.poll_room(&mut Context::from_waker(Waker::noop())).is_ready();
+        let room = |uplink: &Uplink| uplink.has_room(Class::Ordinary);
         assert!(room(&uplink));
         for _ in 0..5 {
             uplink.push(vec![0; 128 * 1024].into());
@@ -261,5 +318,50 @@ mod tests {
             seen += usize::from(downlink.next().await.unwrap().is_some());
         }
         assert!(room(&uplink));
+    }
+
+    /// Counts its wakes.
+    #[derive(Default)]
+    struct Sleeper(std::sync::atomic::AtomicUsize);
+
+    impl std::task::Wake for Sleeper {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_room_is_woken_in_line_and_the_held_back_last() {
+        let (uplink, _downlink) = start().unwrap();
+        uplink.push(vec![0; WINDOW].into());
+        let sleepers: Vec<Arc<Sleeper>> = (0..8).map(|_| Arc::default()).collect();
+        let woken =
+            || -> Vec<usize> { sleepers.iter().map(|s| s.0.load(std::sync::atomic::Ordering::Relaxed)).collect() };
+        let mut places = [None; 8];
+        let mut wait = |number: usize| {
+            let waker = Waker::from(sleepers[number].clone());
+            let class = if number < 2 { Class::HeldBack } else { Class::Ordinary };
+            uplink.poll_room(&mut Context::from_waker(&waker), class, &mut places[number]).is_pending()
+        };
+        assert!((0..8).all(&mut wait), "there is no room");
+        // A little goes through: four of the ordinary ones are woken, in the order in which they came.
+        {
+            let mut inner = uplink.0.lock();
+            (inner.waiting_bytes, inner.in_flight) = (0, WINDOW + 10);
+        }
+        uplink.release(20);
+        assert_eq!(woken(), [0, 0, 1, 1, 1, 1, 0, 0]);
+        // One of them finds the room taken again; it keeps its place before those who have waited less.
+        uplink.0.lock().in_flight = WINDOW + 10;
+        assert!(wait(5) && wait(2));
+        uplink.release(20);
+        assert_eq!(woken(), [0, 0, 2, 1, 1, 2, 1, 1]);
+        // The held back come when the window is nearly empty.
+        uplink.0.lock().in_flight = WINDOW_HELD_BACK + 10;
+        uplink.release(5);
+        assert_eq!(woken()[..2], [0, 0]);
+        uplink.release(10);
+        assert_eq!(woken()[..2], [1, 1]);
+        assert!(uplink.0.lock().line.is_empty());
     }
 }

@@ -458,3 +458,59 @@ fn topic_aliases_and_retained_messages_are_as_many_as_is_said() {
     let event = refused(&mut auditor, "publish");
     assert!(event["client"] == "bob" && event["why"].as_str().unwrap().contains("retained"), "{event}");
 }
+
+/// Waits until the broker has logged something; everything that it has logged since the last look.
+fn logs(broker: &Broker, text: &str) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    let mut log = String::new();
+    while !log.contains(text) {
+        assert!(Instant::now() < deadline, "{text:?} in {log}");
+        log += &broker.logged();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    log
+}
+
+#[test]
+fn without_file_descriptors_those_inside_go_on_and_newcomers_come_in_when_there_are_some() {
+    let broker = Broker::start();
+    let pid = i32::try_from(broker.pid()).unwrap();
+    let limit = |soft: Option<u64>| {
+        let (mut now, mut hard) = (0, 0);
+        rlimit::prlimit(pid, rlimit::Resource::NOFILE, None, Some((&mut now, &mut hard))).unwrap();
+        rlimit::prlimit(pid, rlimit::Resource::NOFILE, Some((soft.unwrap_or(hard), hard)), None).unwrap();
+    };
+    let used = || std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as u64;
+    let mut alice = Client::peer(&broker, V3, "alice");
+    let mut bob = Client::peer(&broker, V5, "bob");
+    alice.join("lobby");
+    bob.join("lobby");
+    alice.expect(&["arrived"]);
+    let mut relay = |number: usize| {
+        alice.signal("lobby", "bob", &json!({"type": "ring", "number": number}));
+        assert_eq!(bob.expect(&["ring"])["number"], number);
+    };
+    let before = used();
+    // One at the door gives its descriptor up for a newcomer.
+    let early = silent(&broker, 1);
+    let deadline = Instant::now() + PATIENCE;
+    while used() == before {
+        assert!(Instant::now() < deadline, "it is not accepted");
+    }
+    limit(Some(used()));
+    let carol = Client::peer(&broker, V5, "carol");
+    assert!(is_closed(&early[0]), "the silent one gave way");
+    // Nobody is at the door, and there is nothing to be had.
+    let waiting = silent(&broker, 20);
+    (0..50).for_each(&mut relay);
+    let log = logs(&broker, "no connection can be accepted for now; those that are open go on");
+    let said = log.matches("no connection can be accepted for now").count();
+    assert!(said <= 2, "once for each time that it begins: {log}");
+    drop(waiting);
+    limit(None);
+    let dave = Client::peer(&broker, V3, "dave");
+    logs(&broker, "connections are accepted again");
+    (50..60).for_each(&mut relay);
+    carol.disconnect();
+    dave.disconnect();
+}

@@ -184,7 +184,7 @@ pub(super) async fn receive<S: Transport>(
     session.will = will;
     session.expiry = expiry;
     session.in_flight = if session_present { in_flight } else { 0 };
-    session.stash = rest;
+    session.stash = rest.into();
     session.set_keep_alive(deadline);
     if let Ok(connack) = packets::connected(version, session_present, properties) {
         session.send(connack);

@@ -1,6 +1,6 @@
 //! A connection that sends more than it may: it is not read from for a while, which slows an honest
-//! sender down and needs nobody's help; if it goes on without a pause it is told so, and ended in
-//! the end. Nothing that it has sent before that is lost.
+//! sender down and needs nobody's help; if it goes on without a pause it is told so and slowed down
+//! to a hundredth, and ended in the end. Nothing that it has sent before that is lost.
 
 use super::{End, Session, Transport};
 use crate::access::authorize::Refusal;
@@ -16,7 +16,10 @@ use tokio::time::Sleep;
 
 /// Shortest time for which nothing is read, so that a turn of the event loop is worth several
 /// messages.
-const LEAST: Duration = Duration::from_millis(50);
+const LEAST: Duration = Duration::from_millis(100);
+
+/// How many times as much everything counts for a client that has been told and goes on.
+const PENALTY: u64 = 100;
 
 /// What there is of a connection while it is held back; others have none of it.
 pub(super) struct Held {
@@ -49,7 +52,8 @@ impl<S: Transport> Session<S> {
     /// The client has sent so many bytes.
     pub(super) fn spend_bytes(&mut self, bytes: usize, now: Instant) {
         let nanos = self.hub.clock.nanos(now);
-        if let Some(owed) = self.bytes.take(bytes as u64, &self.hub.limits.bytes, nanos) {
+        let amount = bytes as u64 * self.weight();
+        if let Some(owed) = self.bytes.take(amount, &self.hub.limits.bytes, nanos) {
             self.hold_back(owed, now);
         }
     }
@@ -57,9 +61,14 @@ impl<S: Transport> Session<S> {
     /// The client has sent a packet that counts.
     pub(super) fn spend_message(&mut self, now: Instant) {
         let nanos = self.hub.clock.nanos(now);
-        if let Some(owed) = self.messages.take(1, &self.hub.limits.messages, nanos) {
+        let weight = self.weight();
+        if let Some(owed) = self.messages.take(weight, &self.hub.limits.messages, nanos) {
             self.hold_back(owed, now);
         }
+    }
+
+    fn weight(&self) -> u64 {
+        if self.held.as_ref().is_some_and(|held| held.is_told) { PENALTY } else { 1 }
     }
 
     fn hold_back(&mut self, owed: Duration, now: Instant) {

@@ -157,8 +157,11 @@ impl Switchboard {
             self.agent(Input::Refused { room: room.as_str(), peer: client, code, why }, now);
         }
         let room = named.as_ref().map_or(NO_ROOM, RoomId::as_str);
-        let error = self.rooms.write().error(room, code, why, now.wall);
         let topic = Topic::FromAgent { room, to: client.as_str() }.to_string();
+        if self.operators.is_empty() && !self.listens(client, &topic) {
+            return; // nobody hears it
+        }
+        let error = self.rooms.write().error(room, code, why, now.wall);
         self.tell(client.as_str(), Message::own(topic, json(&error), Qos::AtLeastOnce), now);
     }
 

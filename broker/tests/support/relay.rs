@@ -15,6 +15,7 @@ pub fn start(http: SocketAddr) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for plain in listener.incoming().map_while(Result::ok) {
+            plain.set_nodelay(true).unwrap();
             let socket = connect(http);
             let stream = socket.get_ref().try_clone().unwrap();
             let plain_writer = plain.try_clone().unwrap();

@@ -93,7 +93,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         value_name: "N",
         help: "Packets that a connection may send at once after a pause",
         allowed: NUMBER,
-        default: || "500".into(),
+        default: || "200".into(),
         kind: Kind::Number,
         ..PLAIN
     },
@@ -116,9 +116,9 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "held-back-warning",
         value_name: "TIME",
-        help: "Time for which a connection is held back without pause until it is told",
+        help: "Time for which a connection is held back without pause until it is told, and slowed to a hundredth",
         allowed: POSITIVE_DURATION,
-        default: || "5s".into(),
+        default: || "2s".into(),
         ..PLAIN
     },
     Setting {
