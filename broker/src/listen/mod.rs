@@ -13,7 +13,7 @@ use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tracing::{info, warn};
 
@@ -25,6 +25,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Time in which the other side must take some of what is sent to it (RFC 5482): who asks for pages and never
 /// reads them goes, as does who is cut off without a word.
 const TAKES_NOTHING: Duration = Duration::from_secs(60);
+
+/// Time without a failed accept after which all is well again: with few descriptors, failures and
+/// successes take turns.
+const RECOVERED: Duration = Duration::from_secs(1);
 
 /// Binds a listener; the address may be taken again at once after a restart.
 ///
@@ -47,13 +51,13 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 struct Acceptor {
     listener: TcpListener,
     hub: Arc<Hub>,
-    /// Accepting fails at the moment; said once.
-    is_failing: bool,
+    /// When accepting failed last, until it has gone well for a while; said once.
+    failed_at: Option<Instant>,
 }
 
 impl Acceptor {
     fn new(listener: TcpListener, hub: Arc<Hub>) -> Self {
-        Self { listener, hub, is_failing: false }
+        Self { listener, hub, failed_at: None }
     }
 
     /// The next connection, without Nagle's delay, and where it comes from. A failure is said once
@@ -63,7 +67,7 @@ impl Acceptor {
         loop {
             match self.listener.accept().await {
                 Ok((stream, address)) => {
-                    if std::mem::take(&mut self.is_failing) {
+                    if self.failed_at.take_if(|failed_at| failed_at.elapsed() > RECOVERED).is_some() {
                         info!(%transport, "connections are accepted again");
                     }
                     if let Err(error) = stream.set_nodelay(true) {
@@ -78,7 +82,7 @@ impl Acceptor {
                 }
                 Err(error) => {
                     self.hub.counters.failed_accepts.add(1);
-                    if !std::mem::replace(&mut self.is_failing, true) {
+                    if self.failed_at.replace(Instant::now()).is_none() {
                         warn!(%error, %transport, "no connection can be accepted for now; those that are open go on");
                     }
                     self.hub.door.displace_oldest();
