@@ -20,7 +20,7 @@ check: ## format, lints, documentation
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --locked --quiet
 
 rust: ## Rust: unit, property, scenario and front-door tests
-	cargo test --workspace --locked
+	INSTA_UPDATE=no cargo test --workspace --locked
 
 web: ## the page's own tests
 	cd web && npm ci --no-audit --no-fund && npm run typecheck && npm test

@@ -9,7 +9,7 @@ use crate::diagnosis::Severity;
 use crate::essence::essence;
 use crate::model::{Entry, Model, Room, Said};
 use ratatui::layout::Rect;
-use ratatui::style::{Modifier, Style};
+use ratatui::style::{Color, Modifier, Style};
 use std::time::Duration;
 
 /// After so long without a message a gap is pointed out.
@@ -255,7 +255,9 @@ fn rung(
 
 fn arrow(pen: &mut Pen<'_>, y: u16, entry: &Entry, (from, to): (Lane, Lane), places: &layout::Ladder) {
     let glyphs = pen.glyphs;
-    let style = style_of(pen, &entry.what);
+    // An arrow across a lifeline does not take on its style.
+    let plain = Style::new().fg(Color::Reset).remove_modifier(Modifier::DIM);
+    let style = plain.patch(style_of(pen, &entry.what));
     let column = |lane: Lane| match lane {
         Lane::Left => places.lanes[0],
         Lane::Agent => places.lanes[1],

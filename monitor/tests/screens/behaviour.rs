@@ -215,7 +215,7 @@ fn nothing_from_a_peer_steers_the_terminal() {
 fn what_is_cut_ends_in_a_sign_and_nothing_runs_into_the_next_column() {
     let mut stage = Stage::new(&morning(), (60, 20));
     let text = stage.text();
-    assert!(text.contains("intensive-c") && text.contains('…'), "{text}");
+    assert!(text.contains("intensive-ca… ●●"), "{text}");
     for row in stage.rows() {
         assert_eq!(unicode_width::UnicodeWidthStr::width(&*row), 60, "{row:?}");
     }
