@@ -84,7 +84,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         value_name: "N",
         help: "Packets of a connection in a second, acknowledgements not counted",
         allowed: NUMBER,
-        default: || "100".into(),
+        default: || "500".into(),
         kind: Kind::Number,
         ..PLAIN
     },
@@ -93,7 +93,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         value_name: "N",
         help: "Packets that a connection may send at once after a pause",
         allowed: NUMBER,
-        default: || "200".into(),
+        default: || "2000".into(),
         kind: Kind::Number,
         ..PLAIN
     },
@@ -102,7 +102,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         value_name: "SIZE",
         help: "Bytes of a connection in a second",
         allowed: SIZE,
-        default: || "256KiB".into(),
+        default: || "1MiB".into(),
         ..PLAIN
     },
     Setting {
@@ -110,7 +110,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         value_name: "SIZE",
         help: "Bytes that a connection may send at once after a pause",
         allowed: SIZE,
-        default: || "1MiB".into(),
+        default: || "4MiB".into(),
         ..PLAIN
     },
     Setting {
