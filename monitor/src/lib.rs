@@ -11,6 +11,7 @@ pub mod diagnosis;
 pub mod essence;
 pub mod filter;
 pub mod model;
+pub mod output;
 pub mod recording;
 pub mod redact;
 pub mod sdp;

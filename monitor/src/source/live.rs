@@ -435,7 +435,8 @@ mod tests {
         let listens = tokio::spawn(listen(options, taken, told, sender));
         let mut lost = 0;
         while lost < 2 {
-            let input = inputs.next().await.unwrap();
+            let patience = Duration::from_secs(20);
+            let input = tokio::time::timeout(patience, inputs.next()).await.expect("a word in time").unwrap();
             if let Input::Link { link: Link::Lost { why }, .. } = input {
                 assert_eq!(why, format!("nobody listens at mqtt://127.0.0.1:{port}"));
                 lost += 1;

@@ -98,6 +98,17 @@ enum Request {
     States,
 }
 
+/// What a source has to say.
+#[derive(Debug)]
+pub enum Given {
+    /// Something came.
+    Input(Input),
+    /// Something became of an order.
+    Notice(Notice),
+    /// Nothing more comes; [`Source::end`] tells why.
+    End,
+}
+
 /// A source at work.
 #[derive(Debug)]
 pub struct Source {
@@ -105,6 +116,7 @@ pub struct Source {
     notices: mpsc::UnboundedReceiver<Notice>,
     thread: JoinHandle<Result<(), SourceError>>,
     kind: Kind,
+    ended: bool,
 }
 
 #[derive(Debug)]
@@ -147,12 +159,24 @@ impl Source {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread =
             std::thread::Builder::new().name("source".into()).spawn(move || runtime.block_on(work(sender, told)))?;
-        Ok(Self { inputs, notices, thread, kind })
+        Ok(Self { inputs, notices, thread, kind, ended: false })
     }
 
-    /// The next input; `None` when nothing more comes, and [`Source::end`] tells why. Cancel-safe.
-    pub async fn next(&mut self) -> Option<Input> {
-        self.inputs.next().await
+    /// What the source says next; after its end nothing, for ever. Cancel-safe.
+    pub async fn next(&mut self) -> Given {
+        let Self { inputs, notices, ended, .. } = self;
+        tokio::select! {
+            biased;
+            Some(notice) = notices.recv() => Given::Notice(notice),
+            input = inputs.next(), if !*ended => input.map_or_else(
+                || {
+                    *ended = true;
+                    Given::End
+                },
+                Given::Input,
+            ),
+            else => std::future::pending().await,
+        }
     }
 
     /// The next input, if there is one now.
@@ -160,15 +184,7 @@ impl Source {
         self.inputs.try_next()
     }
 
-    /// Waits for a word on what became of an order; for ever once the source has ended. Cancel-safe.
-    pub async fn notice(&mut self) -> Notice {
-        match self.notices.recv().await {
-            Some(notice) => notice,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Passes an order on. What becomes of it comes as a [notice](Source::notice).
+    /// Passes an order on. What becomes of it comes as a [`Notice`].
     ///
     /// # Errors
     /// In words, if it cannot be passed on.
