@@ -45,12 +45,14 @@ pub struct App {
     drawn: Option<(u64, u64)>,
     /// What the lists were last made from: generation of the model, number of the filter, whether paused.
     arranged: Option<(u64, u64, bool)>,
+    /// The same of the findings, which are only listed while somebody looks at them.
+    diagnosed: Option<(u64, u64, bool)>,
 }
 
 impl App {
     /// The first screen.
     pub fn new(model: Model, ui: Ui) -> Self {
-        Self { model, ui, touched: true, drawn: None, arranged: None }
+        Self { model, ui, touched: true, drawn: None, arranged: None, diagnosed: None }
     }
 
     /// Gives the model an input.
@@ -115,8 +117,11 @@ impl App {
         if stale || ui.rooms.unsorted() {
             let frozen = ui.paused.as_ref().map(|frozen| |room: &str| frozen.facts(room));
             ui.rooms.arrange(model, &ui.sieve, frozen);
-            diagnosis::arrange(ui, model);
             self.arranged = Some(now);
+        }
+        if ui.view == View::Diagnosis && self.diagnosed != self.arranged {
+            diagnosis::arrange(ui, model);
+            self.diagnosed = self.arranged;
         }
         ui.events.arrange(model, &ui.sieve.filter, ui.sieve.number, until);
         if ui.ladder.room.is_none()
