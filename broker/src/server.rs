@@ -104,12 +104,7 @@ impl Broker {
             doors.push((name, listener.local_addr()?));
             listeners.push(tokio::spawn(listen::http::serve(listener, site.clone(), face, tls)));
         }
-        Ok(Self {
-            doors,
-            listeners,
-            backbone: [tokio::spawn(pump(hub.clone())), tokio::spawn(switch(hub.clone(), downlink))],
-            hub,
-        })
+        Ok(Self { doors, listeners, backbone: run_backbone(&hub, downlink), hub })
     }
 
     /// Waits until the backbone has gone, which it does not do by itself: nothing can be delivered
@@ -179,6 +174,12 @@ async fn reload(hub: Arc<Hub>, mut changes: Watch) {
             Err(error) => warn!(%error, "users and keys stay as they were"),
         }
     }
+}
+
+/// Starts what carries messages from sessions to sessions: a task that hands them to the backbone, and
+/// one that hands what comes out of it to the switchboard. They end when the backbone has gone.
+pub fn run_backbone(hub: &Arc<Hub>, downlink: Downlink) -> [JoinHandle<BackboneError>; 2] {
+    [tokio::spawn(pump(hub.clone())), tokio::spawn(switch(hub.clone(), downlink))]
 }
 
 async fn pump(hub: Arc<Hub>) -> BackboneError {
