@@ -1,6 +1,8 @@
 # `make test` is everything that must hold, from a fresh Debian machine on.
 .DEFAULT_GOAL := help
-.PHONY: help run test tools check rust web e2e bench
+.PHONY: help run test tools check rust web e2e bench fuzz
+
+FUZZ_SECONDS ?= 600
 
 help: ## show what there is
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -31,3 +33,11 @@ e2e: ## two browsers in a call, on the release build
 
 bench: ## figures, see BENCHMARKS.md
 	cargo bench -p broker
+
+fuzz: ## look for new inputs, FUZZ_SECONDS (600) for each target; needs nightly Rust and cargo-fuzz
+	for target in $$(cargo fuzz list); do \
+	  mkdir -p target/fuzz/corpus/$$target && \
+	  CARGO_PROFILE_RELEASE_LTO=off cargo +nightly fuzz run --sanitizer none --features libfuzzer $$target \
+	    target/fuzz/corpus/$$target $$(ls -d fuzz/corpus/$$target fuzz/regressions/$$target 2>/dev/null) \
+	    -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=25 || exit 1; \
+	done

@@ -72,14 +72,19 @@ fn replay(name: &str, target: Target) {
         eprintln!("{path}"); // shown if it is the one that fails
         target(input);
     }
-    let config = ProptestConfig { cases: VARIATIONS, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases: VARIATIONS,
+        max_shrink_iters: 200, // each is printed
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     let strategy = (any::<Index>(), prop::collection::vec(edit(), 1..6));
     let outcome = TestRunner::new(config).run(&strategy, |(first, edits)| {
         let mut input = first.get(&inputs).1.clone();
         edits.into_iter().for_each(|edit| apply(edit, &mut input, &inputs));
-        let text = format!("{:?}", String::from_utf8_lossy(&input));
+        let text = String::from_utf8_lossy(&input);
         std::panic::catch_unwind(|| target(&input))
-            .map_err(|_| TestCaseError::fail(format!("keep these bytes in regressions/{name}: {input:?} {text}")))
+            .map_err(|_| TestCaseError::fail(format!("keep these bytes in regressions/{name}: {input:?} {text:?}")))
     });
     if let Err(error) = outcome {
         panic!("{name}: {error}");

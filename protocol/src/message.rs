@@ -97,6 +97,13 @@ pub enum Connection {
     Closed,
 }
 
+/// Reads JSON, which is text: serde_json does not look at the bytes of what it passes over, and what we take for JSON
+/// would be none to the next reader (RFC 8259 §8.1).
+fn from_json<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, String> {
+    let text = std::str::from_utf8(payload).map_err(|error| format!("not in UTF-8, {error}"))?;
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
 /// What a peer says to the agent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PeerMessage {
@@ -141,8 +148,7 @@ impl PeerMessage {
             reason: Option<Value>,
         }
 
-        let fields: Fields = serde_json::from_slice(payload).map_err(|e| {
-            let e = e.to_string();
+        let fields: Fields = from_json(payload).map_err(|e| {
             let what = if e.starts_with("missing field `type`") {
                 "the message has no `type`; known are join, leave and state".to_owned()
             } else {
@@ -384,7 +390,7 @@ impl Control {
     /// # Errors
     /// What is wrong with it and what would be right.
     pub fn decode(payload: &[u8]) -> Result<Self, MessageError> {
-        serde_json::from_slice(payload).map_err(|e| {
+        from_json(payload).map_err(|e| {
             MessageError::Bad(format!("an order is {{\"type\":\"remove\",\"peer\":…}} or {{\"type\":\"close\"}}: {e}"))
         })
     }
