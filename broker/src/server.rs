@@ -84,7 +84,9 @@ impl Broker {
         let hub = Arc::new(Hub::new(login, Rules::new(config.topics.clone()), limits, rooms, uplink));
         tokio::spawn(publish_figures(hub.clone(), config.sys_interval));
         tokio::spawn(audit::publish(hub.clone()));
-        let site = Site { hub: hub.clone(), origins: config.listen.origins.clone(), hsts: config.listen.hsts };
+        let is_private = config.access.anonymous && !config.listen.is_open();
+        let (origins, hsts) = (config.listen.origins.clone(), config.listen.hsts);
+        let site = Site { hub: hub.clone(), origins, is_private, hsts };
         let site = Arc::new(site);
         let (mut doors, mut listeners) = (Vec::new(), Vec::new());
         if let Some(changes) = changes {

@@ -122,6 +122,10 @@ fn broken_packets_end_their_own_connection_only() {
     let broker = Broker::start();
     let mut witnesses = Witnesses::new(&broker);
     for version in BOTH {
+        let (nul_in_subscribe, nul_in_unsubscribe): (&[u8], &[u8]) = match version {
+            V5 => (b"\x82\x09\x00\x01\x00\x00\x03a/\x00\x00", b"\xA2\x08\x00\x01\x00\x00\x03a/\x00"),
+            _ => (b"\x82\x08\x00\x01\x00\x03a/\x00\x00", b"\xA2\x07\x00\x01\x00\x03a/\x00"),
+        };
         for (bytes, why) in [
             (&connect(&Hello::new(version, "clumsy"))[..], "a second CONNECT"),
             (b"\x00\x00", "packet type 0"),
@@ -143,6 +147,8 @@ fn broken_packets_end_their_own_connection_only() {
             (b"\x82\x06\x00\x00\x00\x01a\x00", "SUBSCRIBE with packet id 0"),
             (b"\x32\x05\x00\x01a\x00\x00", "PUBLISH with packet id 0"),
             (b"\xA2\x02\x00\x01", "UNSUBSCRIBE without a filter"),
+            (nul_in_subscribe, "SUBSCRIBE with NUL in its filter"),
+            (nul_in_unsubscribe, "UNSUBSCRIBE with NUL in its filter"),
             (b"\xC0\xFF\xFF\xFF\xFF\x00", "a remaining length of five bytes"),
             (b"\x30\xFF\xFF\xFF\x7F", "a remaining length of 256 MiB"),
         ] {

@@ -52,6 +52,30 @@ fn pages_of_others_open_no_websocket() {
 }
 
 #[test]
+fn a_name_that_is_led_here_opens_no_websocket_where_nobody_is_asked() {
+    let ask = |broker: &Broker, host: &str| {
+        broker.http(&format!(
+            "GET /mqtt HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"
+        ))
+    };
+    // What is let in hears nothing more, and is closed when its CONNECT does not come.
+    let quick = ["--connect-timeout", "200ms"];
+    let broker = Broker::with(&quick, "");
+    for (host, status) in
+        [("rebound.example:8080", "403"), ("localhost:8080", "101"), ("127.0.0.1", "101"), ("[::1]", "101")]
+    {
+        assert_eq!(&ask(&broker, host)[9..12], status, "{host}");
+    }
+    let broker = Broker::with(&[&quick[..], &["--origins", "http://rebound.example:8080"]].concat(), "");
+    assert_eq!(&ask(&broker, "rebound.example:8080")[9..12], "101", "it is named");
+    let folder = support::scratch_folder();
+    std::fs::write(folder.join("secret"), support::identity::SECRET).unwrap();
+    let broker = Broker::in_folder(folder, &[&quick[..], &["--jwt-secret", "secret"]].concat(), "");
+    assert_eq!(&ask(&broker, "duet.example.org")[9..12], "101", "behind a proxy; who comes is asked");
+}
+
+#[test]
 fn nothing_is_shown_in_frames_of_others() {
     let broker = Broker::with(&["--admin", "127.0.0.1:0"], "");
     let ask = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";

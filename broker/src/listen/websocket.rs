@@ -39,7 +39,7 @@ pub(super) async fn upgrade(
     let origin: Option<Vec<&str>> = headers.get_all(header::ORIGIN).iter().map(|value| value.to_str().ok()).collect();
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     // What is no text is no origin.
-    if let Err(why) = origin::judge(&origin.unwrap_or_else(|| vec![""]), host, &site.origins) {
+    if let Err(why) = origin::judge(&origin.unwrap_or_else(|| vec![""]), host, site.is_private, &site.origins) {
         let address = Some(arrival.address);
         site.hub.audit(Refused { what: What::Http, why: &why, client: None, user: None, address });
         return (StatusCode::FORBIDDEN, why + "\n").into_response();

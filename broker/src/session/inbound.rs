@@ -209,6 +209,7 @@ impl<S: Transport> Session<S> {
         if packet == 0 {
             return Err(self.violation(DisconnectReasonCode::ProtocolError)); // MQTT-2.2.1-3
         }
+        self.check_strings(entries.iter().map(SubEntry::topic_filter))?;
         let mut verdicts = Vec::with_capacity(entries.len());
         let mut granted = Vec::new();
         {
@@ -253,16 +254,26 @@ impl<S: Transport> Session<S> {
         Ok(())
     }
 
-    fn unsubscribe<'a>(&mut self, packet: u16, filters: impl Iterator<Item = &'a str>) -> Result<(), End> {
+    fn unsubscribe<'a>(&mut self, packet: u16, filters: impl Iterator<Item = &'a str> + Clone) -> Result<(), End> {
         if packet == 0 {
             return Err(self.violation(DisconnectReasonCode::ProtocolError)); // MQTT-2.2.1-3
         }
+        self.check_strings(filters.clone())?;
         let existed: Vec<bool> = {
             let mut switchboard = self.hub.switchboard.lock();
             filters.map(|filter| switchboard.unsubscribe(&self.who.id, filter)).collect()
         };
         if let Ok(answer) = packets::unsubscribed(self.version, packet, &existed) {
             self.send(answer);
+        }
+        Ok(())
+    }
+
+    /// A string with U+0000 in it ends the connection (MQTT-1.5.4-2; 3.1.1: MQTT-1.5.3-2); of filters, the library
+    /// does not look for it.
+    fn check_strings<'a>(&mut self, mut strings: impl Iterator<Item = &'a str>) -> Result<(), End> {
+        if strings.any(|string| string.contains('\0')) {
+            return Err(self.violation(DisconnectReasonCode::MalformedPacket));
         }
         Ok(())
     }

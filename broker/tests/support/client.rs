@@ -100,6 +100,12 @@ pub trait Stream: Read + Write + Send {
     fn tcp(&self) -> &TcpStream;
 }
 
+impl<S: Stream + ?Sized> Stream for Box<S> {
+    fn tcp(&self) -> &TcpStream {
+        (**self).tcp()
+    }
+}
+
 impl Stream for TcpStream {
     fn tcp(&self) -> &TcpStream {
         self
@@ -120,6 +126,8 @@ pub struct Client {
     /// were sent behind its back.
     pub tolerant: bool,
     has_barrier: bool,
+    /// What CONNACK said of a session that was there before.
+    pub session_present: bool,
 }
 
 impl Client {
@@ -156,11 +164,13 @@ impl Client {
 
     fn connack_code(&mut self) -> Option<u8> {
         self.wait(|client| {
-            client.packets.pop_front().map(|packet| match packet {
-                GenericPacket::V3_1_1Connack(p) => p.return_code() as u8,
-                GenericPacket::V5_0Connack(p) => p.reason_code() as u8,
+            let (code, present) = match client.packets.pop_front()? {
+                GenericPacket::V3_1_1Connack(p) => (p.return_code() as u8, p.session_present()),
+                GenericPacket::V5_0Connack(p) => (p.reason_code() as u8, p.session_present()),
                 other => panic!("{other:?} in place of CONNACK"),
-            })
+            };
+            client.session_present = present;
+            Some(code)
         })
     }
 
@@ -199,6 +209,7 @@ impl Client {
             acknowledges: true,
             tolerant: false,
             has_barrier: false,
+            session_present: false,
         };
         client.send(hello.packet());
         client
@@ -439,6 +450,25 @@ impl Client {
         self.publish("$barrier", "", 0);
         let message = self.message();
         assert_eq!(message.topic, barrier, "{} hears nothing, but {message:?}", self.id);
+    }
+
+    /// Everything that has come, of all that the broker had accepted so far; and whether the
+    /// connection is still there.
+    pub fn heard(&mut self) -> (Vec<Received>, bool) {
+        let mut heard = Vec::new();
+        if !self.closed {
+            self.publish("$barrier", "", 0);
+        }
+        let is_barrier = |message: &Received| {
+            message.topic.starts_with("rooms/-/") && String::from_utf8_lossy(&message.payload).contains("outside rooms")
+        };
+        while let Some(message) = self.wait(|client| client.messages.pop_front()) {
+            if is_barrier(&message) {
+                return (heard, true);
+            }
+            heard.push(message);
+        }
+        (heard, false)
     }
 
     /// Whether nothing has been read that was not asked for yet.

@@ -77,13 +77,18 @@ impl Encrypted {
     }
 
     pub fn with(flags: &[&str]) -> Self {
+        Self::configured(flags, "")
+    }
+
+    /// With further flags, and a configuration file.
+    pub fn configured(flags: &[&str], file: &str) -> Self {
         let authority = Authority::new("authority");
         let folder = super::scratch_folder();
         let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
         authority.server().write(&certificate, &key);
         let own = ["--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0", "--certificate"];
         let files = [certificate.to_str().unwrap(), "--key", key.to_str().unwrap()];
-        let broker = Broker::with(&[&own[..], &files, flags].concat(), "");
+        let broker = Broker::with(&[&own[..], &files, flags].concat(), file);
         Self { broker, authority, certificate, key }
     }
 

@@ -45,6 +45,8 @@ pub struct Site {
     pub hub: Arc<Hub>,
     /// Whose pages may open a WebSocket, besides the listener's own.
     pub origins: Vec<Origin>,
+    /// Whether being on this machine is all it takes to be let in.
+    pub is_private: bool,
     /// For how long browsers shall ask for this host over HTTPS only (RFC 6797); zero says nothing.
     pub hsts: Duration,
 }

@@ -2,7 +2,7 @@
 //! (RFC 6455 §10.2); devices send nothing. Pure.
 
 use std::fmt;
-use url::Url;
+use url::{Host, Url};
 
 /// The origin of a page: scheme, host and port (RFC 6454).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,17 @@ impl Origin {
         }
         Ok(Self(url.origin().ascii_serialization()))
     }
+
+    /// Whether its host is this machine by a name that no DNS server can give another meaning: `localhost` and what is
+    /// below it (RFC 6761 §6.3), or a loopback address.
+    fn is_of_this_machine(&self) -> bool {
+        let url = Url::parse(&self.0).ok();
+        url.as_ref().and_then(Url::host).is_some_and(|host| match host {
+            Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+            Host::Ipv4(address) => address.is_loopback(),
+            Host::Ipv6(address) => address.is_loopback(),
+        })
+    }
 }
 
 impl fmt::Display for Origin {
@@ -36,9 +47,17 @@ impl fmt::Display for Origin {
 ///
 /// The scheme is not compared for this host: before a proxy that ends TLS the page has https, and we see http.
 ///
+/// `is_private` says that being on this machine is all it takes to be let in. Then this host must go by a name of this
+/// machine: any page can have its own name lead here (DNS rebinding), and would be a page of this very host.
+///
 /// # Errors
 /// A sentence for whoever reads the answer.
-pub(in crate::listen) fn judge(origin: &[&str], host: Option<&str>, others: &[Origin]) -> Result<(), String> {
+pub(in crate::listen) fn judge(
+    origin: &[&str],
+    host: Option<&str>,
+    is_private: bool,
+    others: &[Origin],
+) -> Result<(), String> {
     let said = match origin {
         [] => return Ok(()),
         [said] => *said,
@@ -51,7 +70,8 @@ pub(in crate::listen) fn judge(origin: &[&str], host: Option<&str>, others: &[Or
     };
     let (scheme, _) = said.split_once("://").unwrap_or_default();
     let own = host.and_then(|host| Origin::new(&format!("{scheme}://{host}")).ok());
-    if own.as_ref() == Some(&origin) || others.contains(&origin) {
+    let is_own = own.as_ref() == Some(&origin) && (!is_private || origin.is_of_this_machine());
+    if is_own || others.contains(&origin) {
         return Ok(());
     }
     refused("; add it to origins if they should")
@@ -94,9 +114,32 @@ mod tests {
             (&["https://evil.example"], Some("evil.example@broker.example"), false),
             (&["https://broker.example", "https://broker.example"], Some("broker.example"), false),
         ] {
-            let judged = judge(origin, host, &others);
+            let judged = judge(origin, host, false, &others);
             assert_eq!(judged.is_ok(), allowed, "{origin:?} at {host:?}: {judged:?}");
         }
+    }
+
+    #[test]
+    fn where_everybody_on_this_machine_is_let_in_no_other_name_leads_here() {
+        let others = [Origin::new("https://duet.example.org").unwrap()];
+        for (origin, host, allowed) in [
+            ("http://localhost:8080", "localhost:8080", true),
+            ("http://LOCALHOST:8080", "localhost:8080", true),
+            ("http://app.localhost:8080", "app.localhost:8080", true),
+            ("http://127.0.0.1:8080", "127.0.0.1:8080", true),
+            ("http://127.1.2.3", "127.1.2.3", true),
+            ("http://[::1]:8080", "[::1]:8080", true),
+            ("https://duet.example.org", "duet.example.org", true),
+            ("http://rebound.example:8080", "rebound.example:8080", false),
+            ("http://localhost.rebound.example:8080", "localhost.rebound.example:8080", false),
+            ("http://notlocalhost", "notlocalhost", false),
+            ("http://192.0.2.1:8080", "192.0.2.1:8080", false),
+            ("http://0.0.0.0:8080", "0.0.0.0:8080", false),
+        ] {
+            let judged = judge(&[origin], Some(host), true, &others);
+            assert_eq!(judged.is_ok(), allowed, "{origin:?} at {host:?}: {judged:?}");
+        }
+        assert_eq!(judge(&[], Some("rebound.example"), true, &[]), Ok(()), "a page says whose it is");
     }
 
     #[test]
