@@ -17,6 +17,7 @@ use broker::login::Login;
 use broker::server;
 use broker::session;
 use protocol::PeerId;
+use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,10 +37,10 @@ const CONNECT_5: &[u8] = b"\x10\x11\0\x04MQTT\x05\x02\0\0\0\0\x04fuzz";
 /// See the module and the crate.
 pub fn run(data: &[u8]) {
     thread_local! {
-        static WORLD: (Runtime, std::cell::RefCell<World>) = {
+        static WORLD: RefCell<(Runtime, World)> = {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             let world = runtime.block_on(World::new());
-            (runtime, world.into())
+            (runtime, world).into()
         };
     }
     let [before, piece, stream @ ..] = data else { return };
@@ -48,9 +49,8 @@ pub fn run(data: &[u8]) {
         b'5' => CONNECT_5,
         _ => b"",
     };
-    WORLD.with(|(runtime, world)| {
+    WORLD.with_borrow_mut(|(runtime, world)| {
         runtime.block_on(async {
-            let mut world = world.borrow_mut();
             let answers = timeout(PATIENCE, world.play(before, stream, usize::from(*piece))).await;
             are_packets(&answers.expect("a session ends when its stream does"));
             world.is_undisturbed().await;

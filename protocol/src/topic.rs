@@ -173,7 +173,7 @@ impl Inbox {
         let mut levels = filter.split('/');
         let (rooms, room, to, from, rest) =
             (levels.next()?, levels.next()?, levels.next()?, levels.next()?, levels.next());
-        if rooms != ROOMS || to != me.as_str() {
+        if rooms != ROOMS || to != me.as_str() || levels.next().is_some() {
             return None;
         }
         if !matches!((from, rest), (_, None) | ("+", Some("#"))) {
@@ -261,6 +261,8 @@ mod tests {
             "rooms/$x/alice/+",
             "rooms/+/Alice/+",
             "rooms/+/alice/b+",
+            "rooms/+/alice/+/#/x",
+            "rooms/+/alice/+/#/#",
         ] {
             assert_eq!(Inbox::parse(foreign, &me()), None, "{foreign}");
         }
