@@ -49,8 +49,8 @@ fn edit() -> impl Strategy<Value = Edit> {
 fn apply(edit: Edit, input: &mut Vec<u8>, inputs: &[(String, Vec<u8>)]) {
     let end = input.len() + 1;
     match edit {
-        Edit::Set(at, byte) => input.iter_mut().nth(at.index(end)).into_iter().for_each(|found| *found = byte),
-        Edit::Flip(at, bit) => input.iter_mut().nth(at.index(end)).into_iter().for_each(|found| *found ^= 1 << bit),
+        Edit::Set(at, byte) => input.get_mut(at.index(end)).into_iter().for_each(|found| *found = byte),
+        Edit::Flip(at, bit) => input.get_mut(at.index(end)).into_iter().for_each(|found| *found ^= 1 << bit),
         Edit::Insert(at, bytes) => drop(input.splice(at.index(end)..at.index(end), bytes)),
         Edit::Remove(at, length) => {
             let at = at.index(end);
