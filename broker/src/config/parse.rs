@@ -35,6 +35,10 @@ pub(super) fn long_duration(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn log(text: &str) -> Result<String, String> {
+    // The parser counts bytes where there are characters, and panics between them.
+    if let Some(character) = text.chars().find(|character| !character.is_ascii()) {
+        return Err(format!("{character:?} is no ASCII character, of which a filter is made"));
+    }
     EnvFilter::try_new(text).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
 }

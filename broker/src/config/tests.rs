@@ -95,6 +95,7 @@ fn a_bad_value_names_its_key_its_source_and_what_is_allowed() {
     assert!(error(&["--sys-interval=0s"], &[]).contains("a time above zero"));
     assert!(error(&["--max-message=1GiB"], &[]).contains("these are 1073741824 bytes; allowed is a size from 1KiB"));
     assert!(error(&["--log", "info,broker=loud"], &[]).contains("log ="));
+    assert!(error(&["--log", "info,\u{fffd} x"], &[]).contains("is no ASCII character"));
     assert!(error(&["--stun", "http://a"], &[]).starts_with("stun = \"http://a\" (from --stun)"));
     assert!(error(&["--allow-anonymous=maybe"], &[]).contains("true or false"));
     let file = File::new("type", "grace = 1.5\n");
@@ -161,7 +162,7 @@ fn limits_are_numbers_sizes_and_networks() {
     let layers = layers.unwrap();
     let limits = layers.judge().unwrap().limits;
     assert_eq!((limits.max_rooms, limits.messages.per_period, limits.max_will), (3, 7, 2048));
-    assert_eq!((limits.bytes.per_period, limits.bytes.burst), (256 * 1024, 2 * 1024 * 1024));
+    assert_eq!((limits.bytes.per_period, limits.bytes.burst), (1024 * 1024, 2 * 1024 * 1024));
     assert_eq!(limits.exempt.source("192.0.2.7".parse().unwrap()), None);
     assert_eq!(limits.exempt.source("fdab::1".parse().unwrap()), None);
     assert!(limits.exempt.source("127.0.0.1".parse().unwrap()).is_some());
