@@ -18,21 +18,29 @@ pub struct BrokerFigures {
     pub dropped: Option<u64>,
     /// Messages that access refused; only our broker counts them.
     pub refused: Option<u64>,
-    /// MQTT packets a second, in and out.
-    pub messages: Rates,
-    /// Bytes a second, in and out.
-    pub bytes: Rates,
+    /// Messages that clients publish.
+    pub messages: Received,
+    /// Bytes that clients publish.
+    pub bytes: Received,
     /// When it last said anything of itself.
     pub at: Option<Timestamp>,
 }
 
-/// An amount that grows in two counters, received and sent, as amounts a second.
+/// What comes in from clients. What goes out is not asked for: on a quiet broker that is these very figures, on their
+/// way to whoever watches.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Rates {
-    /// Received.
-    pub received: Rate,
-    /// Sent.
-    pub sent: Rate,
+pub struct Received {
+    /// In messages that were published.
+    published: Rate,
+    /// In packets of any kind, keep-alives and acknowledgements, too.
+    any: Rate,
+}
+
+impl Received {
+    /// What was published, if the broker counts it; else everything that came in; `None` if it counts neither.
+    pub fn rate(&self) -> Option<&Rate> {
+        [&self.published, &self.any].into_iter().find(|rate| rate.total().is_some())
+    }
 }
 
 /// A counter's growth over time.
@@ -107,10 +115,10 @@ impl BrokerFigures {
             "rooms/count" => self.rooms = number(),
             "publish/messages/dropped" => self.dropped = number(),
             "publish/messages/refused" => self.refused = number(),
-            "messages/received" => take(&mut self.messages.received, number(), at),
-            "messages/sent" => take(&mut self.messages.sent, number(), at),
-            "bytes/received" => take(&mut self.bytes.received, number(), at),
-            "bytes/sent" => take(&mut self.bytes.sent, number(), at),
+            "publish/messages/received" => take(&mut self.messages.published, number(), at),
+            "publish/bytes/received" => take(&mut self.bytes.published, number(), at),
+            "messages/received" => take(&mut self.messages.any, number(), at),
+            "bytes/received" => take(&mut self.bytes.any, number(), at),
             _ => return false,
         }
         self.at = Some(at);
@@ -138,8 +146,29 @@ mod tests {
         for (second, total) in [(0, "100"), (1, "150"), (2, "150"), (4, "250")] {
             broker.take("messages/received", total.as_bytes(), at(second * 1000));
         }
-        assert_eq!(broker.messages.received.history().collect::<Vec<_>>(), [50.0, 0.0, 50.0]);
-        assert_eq!(broker.messages.received.total(), Some(250));
+        let rate = broker.messages.rate().unwrap();
+        assert_eq!(rate.history().collect::<Vec<_>>(), [50.0, 0.0, 50.0]);
+        assert_eq!(rate.total(), Some(250));
+    }
+
+    #[test]
+    fn what_is_published_counts_and_neither_keep_alives_nor_what_is_sent() {
+        let mut broker = BrokerFigures::default();
+        assert_eq!((broker.messages.rate(), broker.bytes.rate()), (None, None));
+        for second in 0..3u64 {
+            let mut take = |name: &str, total: u64| broker.take(name, total.to_string().as_bytes(), at(second * 1000));
+            take("messages/sent", second * 180);
+            take("bytes/sent", second * 20_000);
+            take("messages/received", second * 7);
+            take("bytes/received", second * 300);
+            take("publish/messages/received", second * 2);
+        }
+        let now = |received: &Received| received.rate().and_then(Rate::now);
+        assert_eq!((now(&broker.messages), now(&broker.bytes)), (Some(2.0), Some(300.0)));
+        for second in 3..5u64 {
+            broker.take("publish/bytes/received", (second * 100).to_string().as_bytes(), at(second * 1000));
+        }
+        assert_eq!(now(&broker.bytes), Some(100.0));
     }
 
     #[test]
@@ -155,10 +184,11 @@ mod tests {
     fn a_restart_is_noticed_and_makes_no_negative_rate() {
         let mut broker = BrokerFigures::default();
         assert!(!broker.take("uptime", b"61 seconds", at(0)));
-        broker.take("bytes/sent", b"5000", at(0));
+        broker.take("bytes/received", b"5000", at(0));
         assert!(broker.take("uptime", b"1 seconds", at(5000)));
-        broker.take("bytes/sent", b"10", at(5000));
-        assert_eq!((broker.uptime, broker.bytes.sent.now(), broker.bytes.sent.total()), (Some(1), None, Some(10)));
+        broker.take("bytes/received", b"10", at(5000));
+        let rate = broker.bytes.rate().unwrap();
+        assert_eq!((broker.uptime, rate.now(), rate.total()), (Some(1), None, Some(10)));
     }
 
     #[test]

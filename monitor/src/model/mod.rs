@@ -21,7 +21,7 @@ mod store;
 mod weight;
 
 pub use bounds::{Bounds, Evicted, Figures};
-pub use broker::{BrokerFigures, Rate, Rates};
+pub use broker::{BrokerFigures, Rate, Received};
 pub use column::Column;
 pub use entry::{Entry, Party, Said, event_kind, event_peer};
 pub use events::{Audit, EventLog, Happened, Happening};
@@ -56,6 +56,8 @@ pub struct Model {
     broker: BrokerFigures,
     figures: Figures,
     flow: Rate,
+    /// Messages that peers and operators published.
+    published: u64,
     link: Link,
     /// Counts the connections to the broker: what was heard on an earlier one may be old.
     connection: u64,
@@ -97,7 +99,17 @@ impl Model {
     /// Whether what is shown of `room` may be old: the connection is gone, or nothing was heard of the room since it
     /// came back.
     pub fn stale(&self, room: &Room) -> bool {
-        room.ended_at.is_none() && (self.link != Link::Connected || room.heard_on != self.connection)
+        room.ended_at.is_none() && (self.cut_off() || room.heard_on != self.connection)
+    }
+
+    /// Whether the connection is gone, or was refused. A recording may tell of no connection at all; then there is
+    /// none to be gone.
+    pub fn cut_off(&self) -> bool {
+        match self.link {
+            Link::Connected => false,
+            Link::Connecting => self.connection > 0,
+            Link::Lost { .. } | Link::Refused { .. } => true,
+        }
     }
 
     /// What the broker says of itself.
@@ -115,7 +127,7 @@ impl Model {
         &self.figures
     }
 
-    /// Messages a second that came to the monitor itself; there also on brokers without figures.
+    /// What the monitor itself saw of peers and operators, in messages a second; there also on brokers without figures.
     pub fn flow(&self) -> &Rate {
         &self.flow
     }
@@ -161,7 +173,7 @@ impl Model {
             self.judge();
         }
         if !tick || before.as_millis() / 1000 != self.now.as_millis() / 1000 {
-            self.flow.take(self.figures.messages, self.now);
+            self.flow.take(self.published, self.now);
             self.generation += 1;
         }
         self.keep_within_bounds();
@@ -299,6 +311,7 @@ impl Model {
             Topic::State { .. } | Topic::Events { .. } => None,
         };
         let Some((from, to)) = ends else { return };
+        self.published += u64::from(from != Party::Agent);
         let (said, rev) = if message.payload.len() > Entry::KEPT {
             let why =
                 format!("{} bytes; the contract allows 65536, and {} are kept", message.payload.len(), Entry::KEPT);

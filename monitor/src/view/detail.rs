@@ -51,7 +51,7 @@ fn title(pen: &Pen<'_>, entry: &Entry) -> Vec<Line> {
     let theme = pen.theme;
     let arrow = format!(" {}{} ", pen.glyphs.line, pen.glyphs.right);
     let dot = format!(" {} ", pen.glyphs.dot);
-    let mut facts = vec![words::clock(entry.at), words::bytes(entry.size as u64), format!("QoS {}", entry.qos)];
+    let mut facts = vec![words::clock(entry.at), words::bytes(entry.size as u64)];
     if entry.retain {
         facts.push("retained".into());
     }

@@ -10,6 +10,9 @@ use ratatui::style::{Modifier, Style};
 use std::ops::Range;
 use std::time::Duration;
 
+/// Columns of an address or a file's name that are worth more than what follows it.
+const LEAST_SOURCE: u16 = 12;
+
 pub(super) fn draw(pen: &mut Pen<'_>, screen: &Screen, model: &Model, ui: &Ui) {
     let mut top = pen.part(screen.header);
     origin(&mut top, model, ui);
@@ -22,49 +25,82 @@ pub(super) fn draw(pen: &mut Pen<'_>, screen: &Screen, model: &Model, ui: &Ui) {
 /// Broker, version, uptime; or, across the line, that the connection is gone.
 fn origin(pen: &mut Pen<'_>, model: &Model, ui: &Ui) {
     let theme = pen.theme;
-    let dot = pen.glyphs.dot;
     let end = marks(pen, model, ui);
     let width = pen.width().saturating_sub(end);
     let mut pen = pen.part(ratatui::layout::Rect { width, ..pen.area() });
-    let source = match &ui.origin {
-        Origin::Broker { url } => url.clone(),
-        Origin::Recording { file, speed } if (*speed - 1.0).abs() < f64::EPSILON => format!("replay of {file}"),
-        Origin::Recording { file, speed } => format!("replay of {file}, {speed} times as fast"),
-    };
-    let live = matches!(ui.origin, Origin::Broker { .. });
-    let alarm = match model.link() {
-        Link::Connected => None,
-        Link::Connecting if ui.rooms.names().is_empty() => {
-            let x = pen.put(1, 0, "duet monitor", theme.heading);
-            pen.put(x + 2, 0, &format!("connecting to {source} ..."), theme.warning);
-            return;
-        }
-        Link::Connecting => Some(format!("NO CONNECTION, what is shown is old: trying {source} again")),
-        Link::Lost { why } => Some(format!("NO CONNECTION{}, what is shown is old: {source}: {why}", lost_for(model))),
-        Link::Refused { why } => Some(format!("REFUSED by {source}: {why}")),
-    };
-    if let Some(alarm) = alarm {
+    if let Some(alarm) = alarm(model, ui) {
         pen.highlight(0, theme.alarm);
         let alarm = format!(" {} {alarm}", pen.glyphs.fault);
         pen.put(0, 0, &alarm, theme.alarm);
         return;
     }
-    let here = pen.glyphs.here;
-    let mut x = pen.put(1, 0, "duet monitor", theme.heading);
-    x = pen.line(
-        x + 2,
-        0,
-        &[
-            piece(if live { here } else { "" }, theme.good),
-            piece(if live { " " } else { "" }, theme.good),
-            piece(source, theme.accent),
-        ],
-    );
+    let mut x = pen.put(1, 0, "duet monitor", theme.heading) + 2;
     let broker = model.broker();
-    let uptime = broker.uptime.map(|seconds| format!("up {}", words::long_span(Duration::from_secs(seconds))));
-    for fact in [broker.version.as_deref().map(str::to_owned), uptime].into_iter().flatten() {
-        x = pen.line(x, 0, &[piece(format!(" {dot} "), theme.dim), piece(fact, Style::new())]);
+    let version = broker.version.as_deref().map(str::to_owned);
+    let (source, facts) = match &ui.origin {
+        Origin::Broker { url } if *model.link() == Link::Connecting => {
+            pen.put(x, 0, &format!("connecting to {url} ..."), theme.warning);
+            return;
+        }
+        Origin::Broker { url } => {
+            x = pen.line(x, 0, &[piece(pen.glyphs.here, theme.good), piece(" ", theme.good)]);
+            let uptime = broker.uptime.map(|seconds| format!("up {}", words::long_span(Duration::from_secs(seconds))));
+            (url.clone(), [version, uptime])
+        }
+        Origin::Recording { file, speed } => (played(file, *speed), [version, played_to(model)]),
+    };
+    // The last fact stays longest, since it moves: the version goes for it, and the address is cut, down to its least.
+    let separator = format!(" {} ", pen.glyphs.dot);
+    let cost = |fact: &str| pen.measure(fact) + pen.measure(&separator);
+    let whole = pen.measure(&source);
+    let free = pen.width().saturating_sub(x);
+    let [version, last] = facts;
+    let last = last.filter(|last| whole.min(LEAST_SOURCE) + cost(last) <= free);
+    let free = free - last.as_deref().map_or(0, cost);
+    let version = version.filter(|version| whole + cost(version) <= free);
+    let most = free - version.as_deref().map_or(0, cost);
+    x = pen.cell(x, 0, most, &source, theme.accent);
+    for fact in [version, last].into_iter().flatten() {
+        x = pen.line(x, 0, &[piece(separator.as_str(), theme.dim), piece(fact, Style::new())]);
     }
+}
+
+/// What is wrong with the connection, if what is shown is old for it.
+fn alarm(model: &Model, ui: &Ui) -> Option<String> {
+    match &ui.origin {
+        Origin::Broker { url } => match model.link() {
+            Link::Connected => None,
+            Link::Connecting if ui.rooms.names().is_empty() => None,
+            Link::Connecting => Some(format!("NO CONNECTION, what is shown is old: trying {url} again")),
+            Link::Lost { why } => Some(format!("NO CONNECTION{}, what is shown is old: {url}: {why}", lost_for(model))),
+            Link::Refused { why } => Some(format!("REFUSED by {url}: {why}")),
+        },
+        Origin::Recording { file, speed } if model.cut_off() => {
+            let why = match model.link() {
+                Link::Lost { why } | Link::Refused { why } => format!(": {why}"),
+                Link::Connecting | Link::Connected => String::new(),
+            };
+            let at = played_to(model).map(|at| format!(" at {at}")).unwrap_or_default();
+            let lost = lost_for(model);
+            Some(format!("{}{at}: the connection was lost here{lost}{why}", played(file, *speed)))
+        }
+        Origin::Recording { .. } => None,
+    }
+}
+
+/// What is played and how fast.
+fn played(file: &str, speed: f64) -> String {
+    if (speed - 1.0).abs() < f64::EPSILON {
+        format!("replay of {file}")
+    } else {
+        format!("replay of {file}, {speed} times as fast")
+    }
+}
+
+/// The time of day in the recording, in seconds; `None` before it begins.
+fn played_to(model: &Model) -> Option<String> {
+    let now = model.now();
+    (now != protocol::Timestamp::default()).then(|| words::clock(now).chars().take("10:12:33".len()).collect())
 }
 
 /// How long the connection has been gone, as the events tell.
@@ -106,13 +142,8 @@ fn figures(pen: &mut Pen<'_>, model: &Model) {
     let wide = pen.width() >= 100;
     let broker = model.broker();
     let seen = model.figures();
-    let both = |received: Option<f64>, sent: Option<f64>| match (received, sent) {
-        (None, None) => None,
-        (received, sent) => Some(received.unwrap_or(0.0) + sent.unwrap_or(0.0)),
-    };
-    let own = Rate::now(model.flow());
-    let messages = both(broker.messages.received.now(), broker.messages.sent.now()).or(own);
-    let bytes = both(broker.bytes.received.now(), broker.bytes.sent.now());
+    let flow = broker.messages.rate().unwrap_or(model.flow());
+    let (messages, bytes) = (flow.now(), broker.bytes.rate().and_then(Rate::now));
     let whole = |rate: f64| rate.round().max(0.0) as u64;
     let mut facts: Vec<(&str, String)> = Vec::new();
     if let Some(clients) = broker.clients {
@@ -135,17 +166,7 @@ fn figures(pen: &mut Pen<'_>, model: &Model) {
         70..100 => 12,
         _ => 20,
     };
-    let history: Vec<f64> = match broker.messages.received.history().len() {
-        0 => model.flow().history().collect(),
-        _ => {
-            let sent: Vec<f64> = broker.messages.sent.history().collect();
-            let received: Vec<f64> = broker.messages.received.history().collect();
-            let pairs = received.iter().rev().zip(sent.iter().rev().map(Some).chain(std::iter::repeat(None)));
-            let mut sums: Vec<f64> = pairs.map(|(a, b)| a + b.copied().unwrap_or(0.0)).collect();
-            sums.reverse();
-            sums
-        }
-    };
+    let history: Vec<f64> = flow.history().collect();
     if !history.is_empty() {
         let from = history.len().saturating_sub(room);
         x = pen.put(x - 1, 1, &sparkline(&history[from..], pen.glyphs.spark), theme.accent) + 2;

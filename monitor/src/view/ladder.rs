@@ -208,7 +208,8 @@ fn names(
     if room.is_some() {
         pen.cell(agent - 2, y, 5, "agent", quiet);
     }
-    let end = if places.side.1 > 0 { places.side.0 } else { places.essence };
+    // Others' names are names, too: one column would not keep them apart.
+    let end = if places.side.1 > 0 { places.side.0 - 1 } else { places.essence };
     let parts =
         [(left, &names.left, at_left, at_left - 1, agent - 3), (right, &names.right, at_right, agent + 4, end - 1)];
     for (_, name, line, from, to) in parts.into_iter().filter(|part| part.0) {

@@ -3,7 +3,7 @@
 use super::layout::{self, Place, Screen};
 use super::paint::{Pen, piece, wrap};
 use super::{Line, diagnosis, lines, nothing, words};
-use crate::app::{Column, Row, Ui};
+use crate::app::{Column, Origin, Row, Ui};
 use crate::model::{Model, Phase, Seat};
 use crate::wire::Link;
 use protocol::{Connection, Timestamp};
@@ -102,11 +102,7 @@ fn cell(pen: &mut Pen<'_>, place: &Place, y: u16, row: &Row, now: Timestamp, sta
             0 => ("-".to_owned(), theme.dim),
             refused => (words::short_count(refused), theme.warning),
         },
-        Column::Peers => {
-            let dot = pen.glyphs.dot;
-            let names: Vec<String> = row.seats.iter().map(peer).collect();
-            (names.join(&format!(" {dot} ")), quiet)
-        }
+        Column::Peers => return peers(pen, place, y, &row.seats, quiet),
         Column::Last => match &row.last {
             Some(last) => {
                 let ago = words::age(now.since(last.at));
@@ -121,6 +117,42 @@ fn cell(pen: &mut Pen<'_>, place: &Place, y: u16, row: &Row, now: Timestamp, sta
     } else {
         pen.cell(place.x, y, place.width, &text, style);
     }
+}
+
+/// Who sits there: with their kinds if all of that fits, else the names, each cut to its share of the width.
+fn peers(pen: &mut Pen<'_>, place: &Place, y: u16, seats: &[Seat], style: Style) {
+    let separator = format!(" {} ", pen.glyphs.dot);
+    let gap = pen.measure(&separator);
+    let gaps = gap.saturating_mul(u16::try_from(seats.len().saturating_sub(1)).unwrap_or(u16::MAX));
+    let free = place.width.saturating_sub(gaps);
+    let sum = |names: &[String]| names.iter().map(|name| pen.measure(name)).fold(0, u16::saturating_add);
+    let mut names: Vec<String> = seats.iter().map(peer).collect();
+    if sum(&names) > free {
+        names = seats.iter().map(|seat| seat.peer.to_string()).collect();
+    }
+    let wanted: Vec<u16> = names.iter().map(|name| pen.measure(name)).collect();
+    let end = place.x + place.width;
+    let mut x = place.x;
+    for (at, (name, width)) in names.iter().zip(shares(&wanted, free)).enumerate() {
+        if at > 0 {
+            x = pen.cell(x, y, end.saturating_sub(x), &separator, style);
+        }
+        x = pen.cell(x, y, width.min(end.saturating_sub(x)), name, style);
+    }
+}
+
+/// Splits `free` columns among what wants so many each: what wants less than its share leaves the rest to the others.
+fn shares(wanted: &[u16], free: u16) -> Vec<u16> {
+    let mut order: Vec<usize> = (0..wanted.len()).collect();
+    order.sort_by_key(|&at| wanted[at]);
+    let mut given = vec![0; wanted.len()];
+    let mut left = free;
+    for (done, at) in order.into_iter().enumerate() {
+        let others = u16::try_from(wanted.len() - done).unwrap_or(u16::MAX);
+        given[at] = wanted[at].min(left / others);
+        left -= given[at];
+    }
+    given
 }
 
 /// Both seats: here, away or free.
@@ -179,7 +211,8 @@ fn why_empty(model: &Model, ui: &Ui) -> Vec<String> {
             format!("{all} in all; \\ shows them again"),
         ];
     }
-    if *model.link() != Link::Connected {
+    let live = matches!(ui.origin, Origin::Broker { .. });
+    if live && *model.link() != Link::Connected {
         return vec!["nothing is known yet".into(), "rooms appear as soon as the connection stands".into()];
     }
     let mut lines = vec!["no rooms yet".to_owned()];
@@ -294,4 +327,24 @@ fn beside(pen: &mut Pen<'_>, model: &Model, ui: &Ui, row: &Row) {
         all.extend(said);
     }
     lines(&mut pen, &all, 0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shares;
+
+    #[test]
+    fn what_is_short_leaves_its_share_to_what_is_long() {
+        let cases: [(&[u16], u16, &[u16]); 6] = [
+            (&[], 10, &[]),
+            (&[30], 10, &[10]),
+            (&[5, 5], 14, &[5, 5]),
+            (&[30, 30], 14, &[7, 7]),
+            (&[30, 5], 14, &[9, 5]),
+            (&[3, 30, 30], 0, &[0, 0, 0]),
+        ];
+        for (wanted, free, given) in cases {
+            assert_eq!(shares(wanted, free), given, "{wanted:?} in {free}");
+        }
+    }
 }

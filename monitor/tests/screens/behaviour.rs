@@ -499,3 +499,47 @@ proptest! {
         }
     }
 }
+
+/// Two peers with names longer than any column, and a third who is refused.
+fn long_names() -> Scene {
+    let mut scene = Scene::new();
+    let (first, second) = ("first-camera-above-the-northern-entrance", "second-desk-of-the-night-watch");
+    scene.create("hall", first, "camera").join("hall", (first, "camera"), (second, "browser"));
+    scene.say("rooms/hall/agent/third-who-knocks-in-vain", json!({"type": "join", "v": 1}));
+    scene.say("rooms/hall/third-who-knocks-in-vain/agent", json!({"type": "full", "room": "hall", "rev": 1}));
+    scene.tick(1_000);
+    scene
+}
+
+#[test]
+fn names_of_lanes_are_cut_before_they_touch_what_stands_beside_them() {
+    for width in 50..=200 {
+        let mut stage = Stage::new(&long_names(), (width, 24));
+        stage.press("<Enter>");
+        let rows = stage.rows();
+        let heading = rows.iter().find(|row| row.contains("WHAT")).expect("a heading");
+        assert!(
+            heading.contains(" agent ") && heading.contains("  others ") && heading.contains(" WHAT"),
+            "{width}: {heading}"
+        );
+        assert!(heading.contains(" first") && heading.contains(" seco"), "{width}: {heading}");
+    }
+}
+
+#[test]
+fn both_peers_have_their_share_of_the_column() {
+    for width in [120, 130, 200] {
+        let mut stage = Stage::new(&long_names(), (width, 40));
+        let row = marked(&mut stage);
+        assert!(row.contains("first…") || row.contains("first-"), "{width}: {row}");
+        assert!(row.contains("· secon"), "{width}: {row}");
+    }
+}
+
+#[test]
+fn nothing_tells_the_quality_of_service_of_the_monitors_own_subscription() {
+    let mut stage = Stage::new(&morning(), (120, 40));
+    stage.press("/room:lobby type:offer<Enter><Enter><Enter>");
+    let text = stage.text();
+    assert!(text.contains("m-line") && !text.contains("QoS"), "{text}");
+}

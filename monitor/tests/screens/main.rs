@@ -1,6 +1,7 @@
 //! The screens as an operator sees them: keys are pressed, screens are read.
 
 mod behaviour;
+mod header;
 mod scene;
 mod snapshots;
 mod stage;

@@ -148,10 +148,11 @@ impl Scene {
             ("version", "duet version 0.1.0".to_owned()),
             ("uptime", format!("{uptime} seconds")),
             ("clients/connected", "12".into()),
-            ("messages/received", received.to_string()),
-            ("messages/sent", (received * 2).to_string()),
+            ("publish/messages/received", received.to_string()),
+            ("messages/received", (received * 2).to_string()),
+            ("messages/sent", (received * 3 + uptime * 40).to_string()),
             ("bytes/received", (received * 310).to_string()),
-            ("bytes/sent", (received * 720).to_string()),
+            ("bytes/sent", (received * 720 + uptime * 3_000).to_string()),
         ] {
             self.raw(&format!("$SYS/broker/{name}"), value, true);
         }
