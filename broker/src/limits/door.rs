@@ -4,7 +4,7 @@
 //! door for milliseconds, and so gets in however many silent ones crowd it. Those from one address
 //! displace each other before they displace anybody else.
 //!
-//! [`Book`] decides; [`Door`] is what listeners and sessions hold on to.
+//! `Book` decides; [`Door`] is what listeners and sessions hold on to.
 
 use super::Limits;
 use super::source::{Exempt, Source};

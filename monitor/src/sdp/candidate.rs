@@ -36,7 +36,7 @@ pub enum CandidateError {
     /// The eighth field.
     #[error("the type of a candidate is host, srflx, prflx or relay, not {0:?}")]
     Kind(String),
-    /// More than [`MAX_BYTES`].
+    /// Longer than any candidate that is read.
     #[error("the candidate has {0} bytes; read are {MAX_BYTES} at most")]
     TooLong(usize),
     /// The JSON around it has another shape.
