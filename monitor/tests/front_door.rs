@@ -4,6 +4,7 @@
 
 mod support;
 
+use broker::commands::cert;
 use serde_json::{Value, json};
 use support::broker::Broker;
 use support::peer::{Peer, call};
@@ -114,6 +115,23 @@ fn a_broker_that_goes_is_told_and_listened_to_again_when_it_comes_back() {
     monitor.json(&json!({"event": "link", "link": "connected"}));
     let _peers = call(broker.mqtt, "lobby");
     monitor.json(&json!({"event": "message", "type": "offer"}));
+}
+
+#[test]
+fn the_screen_says_that_the_broker_has_gone_and_lives_again_when_it_comes_back() {
+    let mut broker = Broker::start();
+    let (_alice, _bob) = call(broker.mqtt, "lobby");
+    let mut monitor = Pty::monitor(&["--broker", &broker.url(), "--state-dir", &broker.state_dir()]);
+    monitor.wait_for("lobby");
+    let mark = monitor.mark();
+    broker.kill();
+    monitor.wait_after(mark, "NO CONNECTION").wait_after(mark, "what is shown is old");
+    let mark = monitor.mark();
+    broker.run();
+    monitor.wait_after(mark, "duet monitor");
+    let _peers = call(broker.mqtt, "hall");
+    monitor.wait_after(mark, "hall");
+    assert_eq!(monitor.press("q").wait().exit_code(), 0);
 }
 
 #[test]
@@ -247,4 +265,30 @@ fn over_websocket_too() {
     alice.join("lobby");
     let line: Value = monitor.json(&json!({"event": "message", "type": "created"}));
     assert_eq!(line["to"], "alice");
+}
+
+#[test]
+fn over_tls_and_websocket_over_tls_from_a_broker_that_is_trusted_by_its_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = folder.path().join("cert.pem");
+    let ca = certificate.to_str().unwrap();
+    let key = folder.path().join("key.pem");
+    let flags = ["cert", "--host", "127.0.0.1", "--out", folder.path().to_str().unwrap()];
+    cert::run(&cert::command().try_get_matches_from(flags).unwrap()).unwrap();
+    let any = "127.0.0.1:0";
+    let broker = Broker::with(&["--mqtts", any, "--https", any, "--certificate", ca, "--key", key.to_str().unwrap()]);
+    let (mqtts, https) = (broker.door("mqtts"), broker.door("https"));
+    for url in [format!("mqtts://{mqtts}"), format!("wss://{https}/mqtt")] {
+        let args = ["--broker", &url, "--state-dir", &broker.state_dir(), "--mode", "json"];
+        let mut monitor = Monitor::start(&[&args[..], &["--ca-file", ca]].concat());
+        monitor.connected();
+        let alice = Peer::connect(broker.mqtt, "alice");
+        alice.join("lobby");
+        let line = monitor.json(&json!({"event": "message", "type": "created"}));
+        assert_eq!(line["to"], "alice", "{url}");
+        // Without it nobody vouches for the broker.
+        let mut distrustful = Monitor::start(&args);
+        let line = distrustful.json(&json!({"event": "link", "link": "lost"}));
+        assert!(line["why"].as_str().unwrap().contains("--ca-file"), "{url}: {line}");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod header;
+mod replay;
 mod scene;
 mod snapshots;
 mod stage;

@@ -12,6 +12,7 @@ pub struct Broker {
     flags: Vec<String>,
     pub mqtt: SocketAddr,
     pub http: SocketAddr,
+    doors: Vec<(&'static str, SocketAddr)>,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
@@ -24,7 +25,8 @@ impl Broker {
     pub fn with(flags: &[&str]) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut broker = Self { folder: tempfile::tempdir().unwrap(), flags, mqtt: any, http: any, running: None };
+        let folder = tempfile::tempdir().unwrap();
+        let mut broker = Self { folder, flags, mqtt: any, http: any, doors: Vec::new(), running: None };
         broker.run();
         broker
     }
@@ -43,12 +45,12 @@ impl Broker {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let server = Server::start(&config).await.unwrap();
-                let door = |name| server.doors.iter().find(|(door, _)| *door == name).unwrap().1;
-                tell.send((door("mqtt"), door("http"))).unwrap();
+                tell.send(server.doors.clone()).unwrap();
                 let _ = stopped.await;
             });
         });
-        (self.mqtt, self.http) = told.recv_timeout(super::PATIENCE).expect("the broker starts");
+        self.doors = told.recv_timeout(super::PATIENCE).expect("the broker starts");
+        (self.mqtt, self.http) = (self.door("mqtt"), self.door("http"));
         self.running = Some((stop, thread));
     }
 
@@ -58,6 +60,11 @@ impl Broker {
             drop(stop);
             thread.join().unwrap();
         }
+    }
+
+    /// Where it listens: `mqtt`, `http`, and what the flags open.
+    pub fn door(&self, name: &str) -> SocketAddr {
+        self.doors.iter().find(|(door, _)| *door == name).expect("a door of that name").1
     }
 
     pub fn url(&self) -> String {
