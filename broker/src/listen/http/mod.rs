@@ -9,6 +9,7 @@ use super::tls::{Protocol, Tls};
 use super::{Acceptor, Arrival, Transport, websocket};
 use crate::audit::Refused;
 use crate::hub::Hub;
+use crate::limits::pace::{Clock, Meter, Rate};
 use axum::Router;
 use axum::middleware;
 use axum::routing::{any, get};
@@ -18,6 +19,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 pub use origin::Origin;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -27,6 +29,8 @@ use tracing::debug;
 
 /// What hyper buffers of a request, headers and all; its least.
 const MAX_BUFFER: usize = 8 * 1024;
+/// Requests of one connection; those beyond wait. A browser loads the page with a few, over several connections.
+const REQUESTS: Rate = Rate::per_second(10, 16);
 
 /// What is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,14 +88,28 @@ where
     let (address, Some(place)) = (arrival.address, arrival.place.clone()) else { return };
     let service = TowerToHyperService::new(routes);
     let is_first = AtomicBool::new(true);
+    let is_exempt = hub.limits.exempt.source(address.ip()).is_none();
+    let (clock, meter) = (Clock::new(arrival.since), Mutex::new(Meter::default()));
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let mut arrival = arrival.clone();
+        let now = Instant::now();
+        let owed = meter.lock().take(1, &REQUESTS, clock.nanos(now)).filter(|_| !is_exempt);
         // Of a connection that is kept alive, a later request has its own time.
-        if !is_first.swap(false, Ordering::Relaxed) {
-            arrival.since = Instant::now();
+        let is_first = is_first.swap(false, Ordering::Relaxed);
+        if !is_first {
+            arrival.since = now;
         }
         request.extensions_mut().insert(arrival);
-        service.call(request)
+        let answer = service.call(request);
+        async move {
+            match owed {
+                Some(owed) => tokio::time::sleep(owed).await,
+                // One request in a turn: hyper itself goes on with as many as have come.
+                None if !is_first => tokio::task::yield_now().await,
+                None => {}
+            }
+            answer.await
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
