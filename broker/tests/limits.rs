@@ -272,6 +272,23 @@ fn a_burst_is_slowed_down_and_nothing_is_lost() {
 }
 
 #[test]
+fn who_asks_over_http_without_pause_waits_and_is_answered_all_the_same() {
+    const REQUESTS: usize = 24;
+    let broker = Broker::with(&["--exempt="], "");
+    let mut socket = TcpStream::connect(broker.http).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let begin = Instant::now();
+    let last = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let all = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(REQUESTS - 1) + last;
+    socket.write_all(all.as_bytes()).unwrap();
+    let mut answers = String::new();
+    socket.read_to_string(&mut answers).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200").count(), REQUESTS);
+    // Sixteen at once, ten a second from then on.
+    assert!(begin.elapsed() >= Duration::from_millis(600), "{:?}", begin.elapsed());
+}
+
+#[test]
 fn bytes_count_as_well_and_a_topic_alias_for_what_it_stands_for() {
     let flags = ["--byte-rate=100KiB", "--byte-burst=100KiB"];
     let broker = Broker::with(&flags, "[[access.topics]]\nfilter = \"open/#\"\n");
