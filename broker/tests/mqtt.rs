@@ -5,7 +5,7 @@ mod support;
 use mqtt_protocol_core::mqtt::packet::{
     ContentType, CorrelationData, GenericPacket, MaximumPacketSize, MessageExpiryInterval, Property, Qos,
     ReceiveMaximum, ResponseTopic, RetainHandling, SessionExpiryInterval, SubOpts, SubscriptionIdentifier, TopicAlias,
-    UserProperty, WillDelayInterval, v5_0,
+    TopicAliasMaximum, UserProperty, WillDelayInterval, v5_0,
 };
 use support::Broker;
 use support::client::{BOTH, Client, Hello, V3, V5};
@@ -454,4 +454,14 @@ fn session_present(connack: &mqtt_protocol_core::mqtt::packet::Packet) -> bool {
         GenericPacket::V5_0Connack(p) => p.session_present(),
         other => panic!("{other:?} in place of CONNACK"),
     }
+}
+
+#[test]
+fn a_client_that_accepts_no_topic_aliases_is_let_in() {
+    let broker = Broker::start();
+    let none = Property::TopicAliasMaximum(TopicAliasMaximum::new(0).unwrap());
+    let (mut client, code) = Client::hello(&broker, &Hello { properties: vec![none], ..Hello::new(V5, "plain") });
+    assert_eq!(code, Some(0));
+    assert_eq!(client.subscribe("rooms/+/plain/+", 1), 1);
+    assert_eq!(client.join("lobby")["type"], "created");
 }

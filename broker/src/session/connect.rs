@@ -1,5 +1,6 @@
 //! From a fresh connection to a session: the CONNECT, and whether and how it is accepted.
 
+use super::first::{self, First};
 use super::outbox::{Ending, Outbox};
 use super::packets::{self, NotConnected};
 use super::{Session, Transport};
@@ -14,7 +15,6 @@ use crate::login::NotLetIn;
 use crate::properties;
 use crate::switchboard::Welcome;
 use bytes::Bytes;
-use mqtt_protocol_core::mqtt::common::Cursor;
 use mqtt_protocol_core::mqtt::connection::{ConnectionOptions, Event};
 use mqtt_protocol_core::mqtt::packet::{
     self, AssignedClientIdentifier, GenericPacket, Packet, Property, SessionExpiryInterval,
@@ -31,8 +31,6 @@ use tracing::debug;
 
 /// Messages of QoS 1 and 2 that a client may have under way to us (receive maximum).
 const RECEIVE_MAXIMUM: u16 = 256;
-/// Bytes of a packet up to the protocol level of a CONNECT (MQTT 3.1.2.2).
-const HEAD: usize = 12;
 
 /// Pause before looking again whether an id is free of which the former client has just gone.
 const END_IS_HEARD: Duration = Duration::from_millis(5);
@@ -79,7 +77,7 @@ pub(super) async fn receive<S: Transport>(
         ConnectionOptions::new().maximum_packet_size_recv(hub.limits.max_packet()).receive_maximum(RECEIVE_MAXIMUM);
     let mut connection = Connection::<Server>::with_options(Version::Undetermined, options);
     connection.set_auto_ping_response(true);
-    let (events, rest) = match read_first_packet(&mut socket, &hub, &mut connection).await? {
+    let (events, rest) = match first::read(&mut socket, &hub, &mut connection).await? {
         First::Packet(events, rest) => (events, rest),
         First::TooLarge(version) => {
             let why = format!("a CONNECT has at most {} bytes", hub.limits.max_connect);
@@ -190,72 +188,6 @@ pub(super) async fn receive<S: Transport>(
         session.send(connack);
     }
     Some(session)
-}
-
-/// What comes first on a connection.
-enum First {
-    /// One packet, what it led to, and the bytes that came after it.
-    Packet(Vec<Event>, Vec<u8>),
-    /// A packet that says it is larger than a CONNECT may be; its version, if that has words for it.
-    TooLarge(Option<Version>),
-}
-
-/// Reads until one packet is complete.
-async fn read_first_packet<S: Transport>(
-    socket: &mut S,
-    hub: &Hub,
-    connection: &mut Connection<Server>,
-) -> Option<First> {
-    let mut head = Vec::with_capacity(HEAD);
-    loop {
-        let mut found = None;
-        let read = poll_fn(|context| {
-            super::with_scratch(|scratch| {
-                let bytes = std::task::ready!(super::read(socket, context, scratch))?;
-                hub.counters.bytes_received.add(bytes.len() as u64);
-                head.extend(bytes.iter().take(HEAD - head.len()));
-                if size(&head).is_some_and(|size| size > hub.limits.max_connect) {
-                    // Not handed to the library, which would wait for all of it.
-                    found = (head.len() == HEAD).then(|| First::TooLarge(version(&head)));
-                    return std::task::Poll::Ready(std::io::Result::Ok(bytes.len()));
-                }
-                let mut cursor = Cursor::new(bytes);
-                let events = connection.recv(&mut cursor);
-                if !events.is_empty() {
-                    let at = usize::try_from(cursor.position()).unwrap_or(bytes.len());
-                    found = Some(First::Packet(events, bytes.get(at..).unwrap_or_default().to_vec()));
-                }
-                std::task::Poll::Ready(std::io::Result::Ok(bytes.len()))
-            })
-        });
-        match read.await {
-            Ok(0) | Err(_) => return None,
-            Ok(_) if found.is_some() => {
-                hub.counters.packets_received.add(1);
-                return found;
-            }
-            Ok(_) => {}
-        }
-    }
-}
-
-/// The size that a packet says it has, with its fixed header (MQTT 2.2.3).
-fn size(head: &[u8]) -> Option<usize> {
-    let mut remaining = 0;
-    for (at, byte) in head.iter().skip(1).take(4).enumerate() {
-        remaining |= usize::from(byte & 0x7F) << (7 * at);
-        if byte & 0x80 == 0 {
-            return Some(2 + at + remaining);
-        }
-    }
-    None
-}
-
-/// The version of a CONNECT, if it is 5.0.
-fn version(head: &[u8]) -> Option<Version> {
-    const NAME_AND_LEVEL: &[u8] = b"\0\x04MQTT\x05";
-    let at = 2 + head.iter().skip(1).take_while(|byte| *byte & 0x80 != 0).count();
-    (head.first() == Some(&0x10) && head.get(at..)?.starts_with(NAME_AND_LEVEL)).then_some(Version::V5_0)
 }
 
 /// Answers and closes.
@@ -406,27 +338,5 @@ pub(super) fn qos(qos: packet::Qos) -> Qos {
         packet::Qos::AtMostOnce => Qos::AtMostOnce,
         packet::Qos::AtLeastOnce => Qos::AtLeastOnce,
         packet::Qos::ExactlyOnce => Qos::ExactlyOnce,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_packet_says_of_itself_is_read_from_its_first_bytes() {
-        for (head, bytes, is_5) in [
-            (&b""[..], None, false),
-            (b"\x10", None, false),
-            (b"\x10\xff", None, false),
-            (b"\x10\xff\xff\xff\xff\x01", None, false),
-            (b"\x10\x10\0\x04MQTT\x05", Some(18), true),
-            (b"\x10\x10\0\x04MQTT\x04", Some(18), false),
-            (b"\x10\x80\x80\x01\0\x04MQTT\x05", Some(4 + 16384), true),
-            (b"\x30\x80\x80\x01\0\x04MQTT\x05", Some(4 + 16384), false),
-            (b"\x10\xff\xff\xff\x7f\0\x04MQTT\x05", Some(5 + 268_435_455), true),
-        ] {
-            assert_eq!((size(head), version(head).is_some()), (bytes, is_5), "{head:?}");
-        }
     }
 }

@@ -6,6 +6,7 @@
 //! An idle session holds no buffers; all sessions of a thread read into one scratch buffer.
 
 mod connect;
+mod first;
 mod held;
 mod inbound;
 pub mod outbox;
