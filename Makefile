@@ -33,6 +33,7 @@ e2e: ## two browsers in a call, on the release build
 
 bench: ## figures, see BENCHMARKS.md
 	cargo bench -p broker
+	cargo bench -p monitor
 
 fuzz: ## look for new inputs, FUZZ_SECONDS (600) for each target; needs nightly Rust and cargo-fuzz
 	for target in $$(cargo fuzz list); do \
