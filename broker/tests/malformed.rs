@@ -73,9 +73,11 @@ fn what_is_no_connect_is_closed() {
         b"\x10\x06\x00\x04MQTT",
         b"\x10\xFF\xFF\xFF\xFF\x01",
         b"\x10\xFF\xFF\xFF\x7F",
+        b"\x14\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01x\xE0\x00",
+        b"\x14\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01x\xE0\x00",
     ] {
         let answer = answer(&broker, bytes);
-        assert!(answer.is_empty() || answer[0] == 0x20, "{bytes:?}: {answer:?}");
+        assert!(answer.is_empty() || answer[0] == 0x20 && answer[3] != 0, "{bytes:?}: {answer:?}");
         witnesses.are_undisturbed();
     }
     let unknown_level = b"\x10\x0d\x00\x04MQTT\x09\x02\x00\x3c\x00\x01x";

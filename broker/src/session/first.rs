@@ -42,6 +42,10 @@ pub(super) async fn read<S: Transport>(
             Ok(0) | Err(_) => return None,
             Ok(length) => hub.counters.bytes_received.add(length as u64),
         }
+        // A CONNECT with flags is none (MQTT-2.1.3-1; 3.1.1: MQTT-2.2.2-2); the library does not look at them.
+        if bytes.first().is_some_and(|first| !super::has_legal_flags(*first)) {
+            break First::Packet(Vec::new(), Vec::new());
+        }
         let whole = match size(&bytes) {
             // Not handed to the library, which would wait for all of it.
             Some(size) if size > hub.limits.max_connect && bytes.len() < HEAD => continue,
