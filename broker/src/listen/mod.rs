@@ -9,6 +9,7 @@ mod websocket;
 use crate::audit::{Refused, What};
 use crate::hub::Hub;
 pub use arrival::{Arrival, CertificateNames, Transport};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
@@ -62,7 +63,7 @@ impl Acceptor {
 
     /// The next connection, without Nagle's delay, and where it comes from. A failure is said once
     /// and waited out. It is mostly a lack of file descriptors: then the connection that is at the
-    /// door for longest gives its own up, and who is inside stays.
+    /// door for longest gives its own up for the one that waits, and who is inside stays.
     async fn accept(&mut self, transport: Transport) -> (TcpStream, Arrival) {
         loop {
             match self.listener.accept().await {
@@ -80,6 +81,8 @@ impl Acceptor {
                     let place = self.hub.door.arrive(address.ip());
                     return (stream, Arrival::new(address, transport, place));
                 }
+                // The kernel looks for a free descriptor before it looks for a connection.
+                Err(_) if !self.is_awaited() => tokio::time::sleep(ACCEPT_PAUSE).await,
                 Err(error) => {
                     self.hub.counters.failed_accepts.add(1);
                     if self.failed_at.replace(Instant::now()).is_none() {
@@ -90,6 +93,12 @@ impl Acceptor {
                 }
             }
         }
+    }
+
+    /// Whether a connection waits to be accepted.
+    fn is_awaited(&self) -> bool {
+        let mut listener = [PollFd::new(&self.listener, PollFlags::IN)];
+        rustix::event::poll(&mut listener, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 }
 
