@@ -31,9 +31,7 @@ const ADDRESSES: usize = 20;
 /// Rounds of connect, join and relay that are timed; as many through each door.
 const ROUNDS: usize = 48;
 /// What the medians stay under, the besiegers having their share of the same two cores.
-const PLAIN: Duration = Duration::from_millis(if cfg!(debug_assertions) { 2000 } else { 100 });
-/// Twice as many besiegers, and handshakes that each cost a millisecond; the goal is 100 ms as well.
-const ENCRYPTED: Duration = Duration::from_millis(if cfg!(debug_assertions) { 4000 } else { 300 });
+const BOUND: Duration = Duration::from_millis(if cfg!(debug_assertions) { 4000 } else { 100 });
 /// What the siege may cost, besides what the broker has anyway.
 const MEMORY_KIB: u64 = 300 * 1024;
 /// A besieger that was thrown out comes back after this time.
@@ -269,8 +267,8 @@ fn begin(ports: Vec<Port>, tally: Arc<Tally>) -> std::thread::JoinHandle<()> {
     })
 }
 
-/// Besieges `ports`, and has others meet there within `bound`.
-fn others_meet_under_siege(broker: &Broker, ports: &[Port], bound: Duration) {
+/// Besieges `ports`, and has others meet there all the same.
+fn others_meet_under_siege(broker: &Broker, ports: &[Port]) {
     // One siege at a time.
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -280,9 +278,10 @@ fn others_meet_under_siege(broker: &Broker, ports: &[Port], bound: Duration) {
     let besiegers = begin(ports.to_vec(), tally.clone());
     let deadline = Instant::now() + PATIENCE;
     let count = |counts: &[AtomicUsize; 3]| counts.each_ref().map(|count| count.load(Ordering::Relaxed));
-    // Each of them has come once; those who say nothing in time are thrown out, and come again.
-    while count(&tally.came).iter().any(|came| *came < ports.len() * EACH) {
-        assert!(Instant::now() < deadline, "{:?}", tally.came);
+    // Each of them has come once, and all who flood do; who says nothing in time is thrown out, and comes again.
+    let all = ports.len() * EACH;
+    while count(&tally.came).iter().any(|came| *came < all) || tally.inside.load(Ordering::Relaxed) < all {
+        assert!(Instant::now() < deadline, "{:?}, {:?}", tally.came, tally.inside);
         std::thread::sleep(Duration::from_millis(10));
     }
 
@@ -322,13 +321,12 @@ fn others_meet_under_siege(broker: &Broker, ports: &[Port], bound: Duration) {
         for (what, times) in ["connect and subscribe", "join", "relay"].into_iter().zip(times) {
             let (time, worst) = (median(times), times.iter().max().copied().unwrap());
             println!("  {:?}: {what}: median {time:?}, worst {worst:?}", door.transport);
-            if time >= bound {
+            if time >= BOUND {
                 slow.push(format!("{what} over {:?}: {time:?}", door.transport));
             }
         }
     }
     assert!(slow.is_empty(), "{slow:?}");
-    assert!(tally.inside.load(Ordering::Relaxed) >= ports.len() * EACH / 2, "it is no siege: {:?}", tally.inside);
     assert!(peak < before + MEMORY_KIB, "{peak} KiB");
     assert!(!broker.logged().contains("panicked"));
 }
@@ -337,7 +335,7 @@ fn others_meet_under_siege(broker: &Broker, ports: &[Port], bound: Duration) {
 fn others_still_meet_while_hundreds_are_silent_slow_and_flooding_on_every_plain_port() {
     let broker = Broker::with(&FLAGS, "");
     let ports = [Port::plain(broker.mqtt, Transport::Tcp), Port::plain(broker.http, Transport::Ws)];
-    others_meet_under_siege(&broker, &ports, PLAIN);
+    others_meet_under_siege(&broker, &ports);
 }
 
 #[test]
@@ -351,5 +349,5 @@ fn others_still_meet_while_hundreds_are_silent_slow_and_flooding_on_encrypted_po
         Port { address: encrypted.mqtts(), transport: Transport::Tls, tls: tls.clone() },
         Port { address: encrypted.https(), transport: Transport::Wss, tls },
     ];
-    others_meet_under_siege(broker, &ports, ENCRYPTED);
+    others_meet_under_siege(broker, &ports);
 }
