@@ -60,7 +60,7 @@ const READS_PER_TURN: usize = 8;
 const HELD_LOOK: Duration = Duration::from_secs(1);
 /// Packets in one turn, where others wait: a thousand sessions that all have much to say then keep
 /// one that has little waiting for some tens of milliseconds.
-const PACKETS_PER_TURN: usize = 8;
+const PACKETS_PER_TURN: usize = 4;
 /// The same, of a session that is held back.
 const PACKETS_PER_TURN_HELD_BACK: usize = 2;
 /// Time for the last bytes to a client.
