@@ -30,6 +30,23 @@ enum Program {
 }
 use Program::{Mosquitto, MqttJs, Paho};
 
+impl Program {
+    /// Its script; what that runs on is set up, if it has not been.
+    fn command(self) -> Command {
+        let (interpreter, script) = match self {
+            Mosquitto => (Path::new("bash"), "mosquitto.sh"),
+            Paho => (python(), "paho_peer.py"),
+            MqttJs => {
+                check_node_modules();
+                (Path::new("node"), "mqttjs_peer.mjs")
+            }
+        };
+        let mut command = Command::new(interpreter);
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outside").join(script));
+        command
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Door {
     Tcp,
@@ -57,25 +74,7 @@ impl Script {
             Tcp => format!("mqtt://{}", broker.mqtt),
             WebSocket => format!("ws://{}/mqtt", broker.http),
         };
-        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outside");
-        let mut command = match program {
-            Mosquitto => {
-                let mut command = Command::new("bash");
-                command.arg(scripts.join("mosquitto.sh"));
-                command
-            }
-            Paho => {
-                let mut command = Command::new(python());
-                command.arg(scripts.join("paho_peer.py"));
-                command
-            }
-            MqttJs => {
-                check_node_modules();
-                let mut command = Command::new("node");
-                command.arg(scripts.join("mqttjs_peer.mjs"));
-                command
-            }
-        };
+        let mut command = program.command();
         let mut child = command
             .args([&url, ROOM, id, version])
             .envs(papers(id).into_iter().flat_map(|(user, word)| [("MQTT_USER", user), ("MQTT_PASSWORD", word)]))
@@ -196,6 +195,10 @@ fn check_node_modules() {
 
 /// A whole call: the first, the second, a third who stays outside, and the hanging up.
 fn call(broker: &Broker, operator: &mut Client, [first, second, third]: [Way; 3], papers: Papers) {
+    // Nobody waits for somebody whose language is yet to be set up.
+    for (program, ..) in [first, second, third] {
+        program.command();
+    }
     let mut alice = Script::start(broker, first, "alice", papers);
     alice.says(&["-> join agent", "<- created agent"]);
     let bob = Script::start(broker, second, "bob", papers);
