@@ -96,21 +96,27 @@ async fn write_last<S: Transport>(socket: &mut S, bytes: &[u8]) {
 }
 
 /// Serves one connection, which came from `arrival`, to its end. The time until its CONNECT runs since it arrived.
+///
+/// What a task awaits is part of it for as long as it runs. A session is most of what a client costs, so it is
+/// here once, and what comes before and after it lies elsewhere while it lasts.
 pub async fn serve<S: Transport>(socket: S, arrival: Arrival, hub: Arc<Hub>) {
-    if let Some(session) = let_in(socket, arrival, hub).await {
-        session.run().await;
+    if let Some(mut session) = Box::pin(let_in(socket, arrival, hub)).await {
+        let end = poll_fn(|context| session.poll(context)).await;
+        session.take_leave(end);
+        let unwritten = std::mem::take(&mut session.unwritten);
+        Box::pin(write_last(&mut session.socket, &unwritten[session.written..])).await;
     }
 }
 
 /// Waits at the door for the CONNECT; no longer than it may, and only while it need not give way.
-async fn let_in<S: Transport>(socket: S, mut arrival: Arrival, hub: Arc<Hub>) -> Option<Session<S>> {
+async fn let_in<S: Transport>(socket: S, mut arrival: Arrival, hub: Arc<Hub>) -> Option<Box<Session<S>>> {
     let place = arrival.place.take()?;
     let (address, limit) = (arrival.address, hub.limits.connect_timeout);
     let deadline = arrival.since + limit;
-    let receive = Box::pin(connect::receive(socket, arrival, &place, hub.clone()));
+    let receive = connect::receive(socket, arrival, &place, hub.clone());
     let received = tokio::time::timeout_at(deadline.into(), receive);
     match place.hold(received).await {
-        Some(Ok(session)) => session,
+        Some(Ok(session)) => session.map(Box::new),
         Some(Err(_)) => {
             let why = format!("no CONNECT within {}", humantime::format_duration(limit));
             let (client, user, address) = (None, None, Some(address));
@@ -222,8 +228,8 @@ impl<S: Transport> Session<S> {
         }
     }
 
-    async fn run(mut self) {
-        let end = poll_fn(|context| self.poll(context)).await;
+    /// Says a last word, if there is one, and gives the place up.
+    fn take_leave(&mut self, end: End) {
         debug!(client = %self.who.id, from = %self.arrival, ?end, "session ends");
         match end {
             End::Broker(Ending::TooSlow) => self.audit(What::Slow, "it does not read what it is sent"),
@@ -244,8 +250,6 @@ impl<S: Transport> Session<S> {
             self.send(packet);
         }
         self.leave(end);
-        let unwritten = std::mem::take(&mut self.unwritten);
-        write_last(&mut self.socket, &unwritten[self.written..]).await;
     }
 
     /// Gives the place up: will, notice to the agent, and what is kept, in this order.
