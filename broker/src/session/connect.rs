@@ -179,7 +179,7 @@ pub(super) async fn receive<S: Transport>(
     let max_packet_out = hello.max_packet;
     let mut session = Session::new(socket, arrival, hub, connection, identity, outbox, admission);
     session.max_packet_out = max_packet_out;
-    session.will = will;
+    session.will = will.map(Box::new);
     session.expiry = expiry;
     session.in_flight = if session_present { in_flight } else { 0 };
     session.stash = rest.into();

@@ -97,14 +97,16 @@ async fn write_last<S: Transport>(socket: &mut S, bytes: &[u8]) {
 
 /// Serves one connection, which came from `arrival`, to its end. The time until its CONNECT runs since it arrived.
 ///
-/// What a task awaits is part of it for as long as it runs. A session is most of what a client costs, so it is
-/// here once, and what comes before and after it lies elsewhere while it lasts.
-pub async fn serve<S: Transport>(socket: S, arrival: Arrival, hub: Arc<Hub>) {
-    if let Some(mut session) = Box::pin(let_in(socket, arrival, hub)).await {
-        let end = poll_fn(|context| session.poll(context)).await;
-        session.take_leave(end);
-        let unwritten = std::mem::take(&mut session.unwritten);
-        Box::pin(write_last(&mut session.socket, &unwritten[session.written..])).await;
+/// Whatever a task passes on or awaits is part of it for as long as it runs. A session is most of what a client
+/// costs, so it is there once, and what comes before and after it lies elsewhere while it lasts.
+pub fn serve<S: Transport>(socket: S, arrival: Arrival, hub: Arc<Hub>) -> impl Future<Output = ()> + Send {
+    let at_the_door = Box::pin(let_in(socket, arrival, hub));
+    async {
+        if let Some(mut session) = at_the_door.await {
+            let end = poll_fn(|context| session.poll(context)).await;
+            session.take_leave(end);
+            Box::pin(session.write_last()).await;
+        }
     }
 }
 
@@ -164,7 +166,7 @@ struct Session<S: Transport> {
     outbox: Arc<Outbox>,
     version: Version,
     max_packet_out: u32,
-    will: Option<Will>,
+    will: Option<Box<Will>>,
     /// How long the session is kept after the connection.
     expiry: Duration,
     in_flight: u16,
@@ -250,6 +252,11 @@ impl<S: Transport> Session<S> {
             self.send(packet);
         }
         self.leave(end);
+    }
+
+    async fn write_last(mut self: Box<Self>) {
+        let unwritten = std::mem::take(&mut self.unwritten);
+        write_last(&mut self.socket, &unwritten[self.written..]).await;
     }
 
     /// Gives the place up: will, notice to the agent, and what is kept, in this order.

@@ -297,7 +297,10 @@ impl Switchboard {
         let is_new = old.is_none();
         match old {
             Some(old) => *old = subscription.clone(),
-            None => client.subscriptions.push(subscription.clone()),
+            None => {
+                client.subscriptions.reserve_exact(1); // mostly there is no other
+                client.subscriptions.push(subscription.clone());
+            }
         }
         if let Some(tree) = self.tree(role, &subscription.filter) {
             tree.insert(id, subscription);
