@@ -1,0 +1,199 @@
+//! A connection that carries MQTT packets, over TCP or WebSocket.
+
+use crate::wire;
+use anyhow::{Context, Result, bail, ensure};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr};
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpSocket, TcpStream};
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, clap::ValueEnum)]
+pub enum Transport {
+    Tcp,
+    Ws,
+}
+
+impl Transport {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Ws => "WS",
+        }
+    }
+}
+
+pub struct Connection {
+    socket: TcpStream,
+    transport: Transport,
+    /// Packets to be sent; over WebSocket still without frames.
+    pub out: Vec<u8>,
+    /// Bytes on their way to the socket.
+    writing: Vec<u8>,
+    /// What the socket gave, over WebSocket in frames.
+    received: Vec<u8>,
+    /// MQTT out of WebSocket frames.
+    unframed: Vec<u8>,
+    /// How much of the stream of packets has been taken.
+    taken: usize,
+}
+
+/// RFC 6455 §5.3 wants every frame masked; one key serves as well as many, for nobody is attacked here. It is not
+/// zero, which servers may recognise.
+const MASK: [u8; 4] = [0x5A, 0xC3, 0x96, 0x0F];
+const BINARY: u8 = 0x82;
+
+impl Connection {
+    /// Connects from one of several loopback addresses: a hundred thousand connections a minute from one would come
+    /// to ports that the kernel still remembers.
+    pub async fn open(server: SocketAddr, transport: Transport, source: Ipv4Addr) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind((source, 0).into())?;
+        let socket = socket.connect(server).await.context("cannot connect")?;
+        socket.set_nodelay(true)?;
+        let (out, writing, received, unframed) = Default::default();
+        let mut connection = Self { socket, transport, out, writing, received, unframed, taken: 0 };
+        if transport == Transport::Ws {
+            connection.upgrade(server).await.context("WebSocket handshake")?;
+        }
+        Ok(connection)
+    }
+
+    async fn upgrade(&mut self, server: SocketAddr) -> Result<()> {
+        self.writing = format!(
+            "GET /mqtt HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ZHVldCBtZWFzdXJlcyBpdA==\r\n\
+             Sec-WebSocket-Protocol: mqtt\r\n\r\n"
+        )
+        .into_bytes();
+        self.write().await?;
+        loop {
+            self.read().await?;
+            if let Some(end) = self.received.windows(4).position(|window| window == b"\r\n\r\n") {
+                let status = self.received.split(|byte| *byte == b'\r').next().unwrap_or_default();
+                ensure!(status.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(status));
+                self.received.drain(..end + 4);
+                return self.unframe();
+            }
+        }
+    }
+
+    /// Sends what is in `out`. May be given up and called again.
+    pub async fn flush(&mut self) -> Result<()> {
+        if !self.out.is_empty() {
+            match self.transport {
+                Transport::Tcp if self.writing.is_empty() => std::mem::swap(&mut self.out, &mut self.writing),
+                Transport::Tcp => self.writing.append(&mut self.out),
+                Transport::Ws => frame(&mut self.writing, &self.out),
+            }
+            self.out.clear();
+        }
+        self.write().await
+    }
+
+    async fn write(&mut self) -> Result<()> {
+        while !self.writing.is_empty() {
+            match self.socket.try_write(&self.writing) {
+                Ok(written) if written == self.writing.len() => self.writing.clear(),
+                Ok(written) => drop(self.writing.drain(..written)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.socket.writable().await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<()> {
+        self.received.reserve(4096);
+        // read_buf, and not try_read: it knows that a short read has emptied the socket, and spares the next one.
+        ensure!(self.socket.read_buf(&mut self.received).await? > 0, "the server closed the connection");
+        Ok(())
+    }
+
+    /// Sends what is in `out`, then waits for more bytes. May be given up and called again.
+    pub async fn fill(&mut self) -> Result<()> {
+        self.flush().await?;
+        let stream = if self.transport == Transport::Tcp { &mut self.received } else { &mut self.unframed };
+        if self.taken == stream.len() {
+            stream.clear();
+        } else {
+            stream.drain(..self.taken);
+        }
+        self.taken = 0;
+        self.read().await?;
+        if self.transport == Transport::Ws { self.unframe() } else { Ok(()) }
+    }
+
+    /// The next packet that is there in whole: its first byte, and what follows its fixed header.
+    pub fn packet(&mut self) -> Result<Option<(u8, &[u8])>> {
+        let stream = if self.transport == Transport::Tcp { &self.received } else { &self.unframed };
+        let rest = &stream[self.taken..];
+        let Some((header, whole)) = wire::first(rest)? else { return Ok(None) };
+        self.taken += whole;
+        Ok(Some((rest[0], &rest[header..whole])))
+    }
+
+    /// Takes the whole frames out of `received` (RFC 6455 §5.2; a server's are not masked).
+    fn unframe(&mut self) -> Result<()> {
+        let mut at = 0;
+        while let [first, second, rest @ ..] = &self.received[at..] {
+            let (header, length) = match (second & 0x7F, rest) {
+                (126, [a, b, ..]) => (4, usize::from(u16::from_be_bytes([*a, *b]))),
+                (126, _) => break,
+                (127, _) => bail!("a frame of more than 64 KiB"),
+                (length, _) => (2, usize::from(length)),
+            };
+            let Some(payload) = self.received.get(at + header..at + header + length) else { break };
+            match first & 0x0F {
+                0..=2 => self.unframed.extend_from_slice(payload),
+                opcode => bail!("the server sent a WebSocket frame of type {opcode}"),
+            }
+            at += header + length;
+        }
+        self.received.drain(..at);
+        Ok(())
+    }
+
+    /// Sends what is in `out`, and waits until the server has closed.
+    pub async fn close(mut self) -> Result<()> {
+        self.flush().await?;
+        let mut nothing = [0; 512];
+        while self.socket.read(&mut nothing).await.is_ok_and(|length| length > 0) {}
+        Ok(())
+    }
+
+    /// Whether the server has kept it open. What has come meanwhile is thrown away.
+    pub fn is_open(&self) -> bool {
+        let mut nothing = [0; 512];
+        loop {
+            match self.socket.try_read(&mut nothing) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) => return error.kind() == ErrorKind::WouldBlock,
+            }
+        }
+    }
+}
+
+/// One masked frame with these bytes.
+fn frame(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.reserve(bytes.len() + 14);
+    out.push(BINARY);
+    match bytes.len() {
+        length @ ..126 => out.push(0x80 | length as u8),
+        length @ ..65536 => {
+            out.push(0x80 | 126);
+            out.extend_from_slice(&(length as u16).to_be_bytes());
+        }
+        length => {
+            out.push(0x80 | 127);
+            out.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+    out.extend_from_slice(&MASK);
+    let begin = out.len();
+    out.extend_from_slice(bytes);
+    for word in out[begin..].chunks_mut(4) {
+        word.iter_mut().zip(MASK).for_each(|(byte, mask)| *byte ^= mask);
+    }
+}

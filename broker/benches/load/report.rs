@@ -1,0 +1,142 @@
+//! What was measured, as JSON and as tables of medians.
+
+use crate::connection::Transport;
+use crate::workload::Phase;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// Everything of one run.
+#[derive(Serialize)]
+pub struct Report {
+    pub machine: Machine,
+    pub rows: Vec<Row>,
+}
+
+/// Where, when and with what.
+#[derive(Serialize)]
+pub struct Machine {
+    pub date: String,
+    pub cpu: String,
+    pub cpus: usize,
+    pub kernel: String,
+    pub versions: BTreeMap<String, String>,
+    pub command: String,
+}
+
+/// One phase, measured once.
+#[derive(Serialize)]
+pub struct Row {
+    pub workload: String,
+    pub phase: String,
+    pub server: String,
+    pub transport: String,
+    pub qos: u8,
+    pub figures: Vec<(String, f64)>,
+}
+
+impl Row {
+    pub fn new(workload: &str, phase: Phase, server: &str, transport: Transport, qos: u8) -> Self {
+        Self {
+            workload: workload.into(),
+            phase: phase.name,
+            server: server.into(),
+            transport: transport.name().into(),
+            qos,
+            figures: phase.figures,
+        }
+    }
+}
+
+impl Report {
+    /// A table for each phase; a line for each server, the first of them being what the others are compared with.
+    pub fn tables(&self) -> String {
+        let mut phases: Vec<(&str, &str)> = Vec::new();
+        for row in &self.rows {
+            let phase = (&*row.workload, &*row.phase);
+            if !phases.contains(&phase) {
+                phases.push(phase);
+            }
+        }
+        phases.into_iter().map(|(workload, phase)| self.table(workload, phase)).collect()
+    }
+
+    fn table(&self, workload: &str, phase: &str) -> String {
+        let rows: Vec<&Row> = self.rows.iter().filter(|row| row.workload == workload && row.phase == phase).collect();
+        let mut lines: Vec<(&str, u8, &str)> = Vec::new();
+        let mut columns: Vec<&str> = Vec::new();
+        for row in &rows {
+            let line = (&*row.transport, row.qos, &*row.server);
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+            for (name, _) in &row.figures {
+                if !columns.contains(&&**name) {
+                    columns.push(name);
+                }
+            }
+        }
+        let median = |line: &(&str, u8, &str), column: &str| {
+            let of = rows.iter().filter(|row| (&*row.transport, row.qos, &*row.server) == *line);
+            let values =
+                of.flat_map(|row| row.figures.iter().filter(|(name, _)| name == column).map(|(_, value)| *value));
+            median(values.collect())
+        };
+        let compares = lines.iter().any(|line| line.2 != lines[0].2);
+        let mut text = format!("\n{workload}, {phase}\n\n| server |");
+        let _ = writeln!(text, " {} |{}", columns.join(" | "), if compares { " × |" } else { "" });
+        let _ = writeln!(text, "|---|{}{}", "---:|".repeat(columns.len()), if compares { "---:|" } else { "" });
+        for line in &lines {
+            let _ = write!(text, "| {} {} QoS {} |", line.2, line.0, line.1);
+            for column in &columns {
+                let _ = write!(text, " {} |", median(line, column).map_or(String::new(), number));
+            }
+            if compares {
+                // Our main figure, the first, divided by theirs.
+                let own = median(&(line.0, line.1, lines[0].2), columns[0]);
+                let ratio = own.zip(median(line, columns[0])).map(|(own, theirs)| format!("{:.2}", own / theirs));
+                let _ = write!(text, " {} |", ratio.filter(|_| line.2 != lines[0].2).unwrap_or_default());
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        odd if odd % 2 == 1 => Some(values[middle]),
+        _ => Some((values[middle - 1] + values[middle]) / 2.0),
+    }
+}
+
+/// Three digits, or the whole number.
+fn number(value: f64) -> String {
+    let digits = match value.abs() {
+        100.0.. => 0,
+        10.0.. => 1,
+        1.0.. => 2,
+        _ => 3,
+    };
+    format!("{value:.digits$}")
+}
+
+impl Machine {
+    pub fn here(versions: BTreeMap<String, String>) -> Self {
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        let cpu = read("/proc/cpuinfo");
+        let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+        Self {
+            date: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+            cpu: cpu.map_or("unknown", |(_, name)| name).to_owned(),
+            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            versions,
+            command: format!("cargo bench -p broker --bench load -- {}", arguments.join(" ")),
+        }
+    }
+}

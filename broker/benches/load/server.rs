@@ -1,0 +1,187 @@
+//! The servers that are measured, each started afresh on free ports of loopback, and ended when dropped.
+
+use crate::connection::Transport;
+use crate::proc;
+use anyhow::{Context, Result, bail, ensure};
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Something that can be measured.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Subject {
+    /// The broker of this build, or another binary of it.
+    Duet {
+        name: String,
+        binary: PathBuf,
+    },
+    Mosquitto {
+        binary: PathBuf,
+    },
+}
+
+impl Subject {
+    /// The broker that was built with this bench.
+    pub fn this_build() -> Self {
+        Self::Duet { name: "duet".into(), binary: env!("CARGO_BIN_EXE_broker").into() }
+    }
+
+    /// What `--against` names: `mosquitto`, or the path of another build of the broker.
+    pub fn rival(named: &str) -> Result<Self> {
+        if named == "mosquitto" {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            // Debian keeps it where only root looks.
+            let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+            let binary = folders.map(|folder| folder.join("mosquitto")).find(|path| path.is_file());
+            return Ok(Self::Mosquitto {
+                binary: binary.context("mosquitto is not installed (apt install mosquitto)")?,
+            });
+        }
+        let binary = PathBuf::from(named);
+        ensure!(binary.is_file(), "--against {named}: neither mosquitto nor a file; build a broker, and give its path");
+        Ok(Self::Duet { name: named.into(), binary })
+    }
+
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Duet { name, .. } => name,
+            Self::Mosquitto { .. } => "mosquitto",
+        }
+    }
+
+    /// Whether it keeps rooms, and answers who joins.
+    pub fn has_rooms(&self) -> bool {
+        matches!(self, Self::Duet { .. })
+    }
+
+    /// What the program says of itself.
+    pub fn version(&self) -> Result<String> {
+        let (binary, flag) = match self {
+            Self::Duet { binary, .. } => (binary, "--version"),
+            Self::Mosquitto { binary } => (binary, "-h"),
+        };
+        let output = Command::new(binary).arg(flag).output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+    }
+}
+
+pub struct Server {
+    child: Child,
+    tcp: SocketAddr,
+    ws: SocketAddr,
+    /// Goes when the server does.
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    /// Starts it on these CPUs. `before` is a command to run it under, such as Valgrind; `flags` are for the broker
+    /// alone.
+    pub fn start(subject: &Subject, cpus: &[usize], before: &[String], flags: &[&str]) -> Result<Self> {
+        let folder = tempfile::tempdir().context("no folder for the server")?;
+        let (binary, arguments, addresses) = match subject {
+            Subject::Duet { binary, .. } => (binary, duet(folder.path(), flags), None),
+            Subject::Mosquitto { binary } => {
+                let (arguments, tcp, ws) = mosquitto(folder.path())?;
+                (binary, arguments, Some((tcp, ws)))
+            }
+        };
+        let mut line: Vec<_> = before.to_vec();
+        line.push(binary.to_str().context("a path that is no UTF-8")?.to_owned());
+        line.extend(arguments);
+        let mut command = Command::new(&line[0]);
+        // Not what whoever runs this has configured for a broker of their own.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DUET_")) {
+            command.env_remove(name);
+        }
+        command.args(&line[1..]).current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+        proc::run_on(cpus); // what is started inherits it
+        let child = command.spawn().with_context(|| format!("{} does not start", line.join(" ")));
+        proc::run_on(&super::GENERATOR_CPUS);
+        let mut child = child?;
+        let addresses = match addresses {
+            Some(addresses) => Ok(addresses),
+            None => announced(&mut child),
+        };
+        // Made at once, so that the process is ended if anything fails from here on.
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut server = Self { child, tcp: nowhere, ws: nowhere, _folder: folder };
+        (server.tcp, server.ws) = addresses?;
+        server.wait_for(server.tcp)?;
+        server.wait_for(server.ws)?;
+        Ok(server)
+    }
+
+    fn wait_for(&mut self, address: SocketAddr) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect(address).is_err() {
+            ensure!(self.child.try_wait()?.is_none(), "the server has ended at once");
+            ensure!(Instant::now() < deadline, "the server does not listen on {address}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn address(&self, transport: Transport) -> SocketAddr {
+        match transport {
+            Transport::Tcp => self.tcp,
+            Transport::Ws => self.ws,
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn duet(folder: &Path, flags: &[&str]) -> Vec<String> {
+    let folder = folder.to_string_lossy();
+    let own = ["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log", "error", "--state-dir", &folder];
+    own.iter().chain(flags).map(|&flag| flag.to_owned()).collect()
+}
+
+/// The lines in which the broker says where it listens. They are read to the last: a broker that cannot write out what
+/// it has to say ends.
+fn announced(child: &mut Child) -> Result<(SocketAddr, SocketAddr)> {
+    let stdout = child.stdout.take().context("no stdout")?;
+    let (mut tcp, mut ws) = (None, None);
+    for line in BufReader::new(stdout).lines() {
+        let line = line?;
+        match line.split_once(" listening on ") {
+            Some(("mqtt", address)) => tcp = Some(address.parse()?),
+            Some(("http", address)) => ws = Some(address.parse()?),
+            _ => return tcp.zip(ws).with_context(|| format!("the broker said {line:?}")),
+        }
+    }
+    bail!("the broker has ended at once")
+}
+
+/// As quick as Mosquitto can be set: no log, nothing stored, no waiting to fill segments. It stays the user that it is
+/// started as, or Callgrind could not be asked for its figures any more.
+fn mosquitto(folder: &Path) -> Result<(Vec<String>, SocketAddr, SocketAddr)> {
+    let (tcp, ws) = (free_port()?, free_port()?);
+    let file = folder.join("mosquitto.conf");
+    let text = format!(
+        "listener {} 127.0.0.1\nprotocol mqtt\nlistener {} 127.0.0.1\nprotocol websockets\n\
+         user root\nallow_anonymous true\npersistence false\nlog_dest none\nset_tcp_nodelay true\nmax_queued_messages 1000\n",
+        tcp.port(),
+        ws.port()
+    );
+    std::fs::write(&file, text)?;
+    Ok((vec!["-c".into(), file.to_string_lossy().into_owned()], tcp, ws))
+}
+
+fn free_port() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
