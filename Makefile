@@ -27,9 +27,11 @@ rust: ## Rust: unit, property, scenario and front-door tests
 web: ## the page's own tests
 	cd web && npm ci --no-audit --no-fund && npm run typecheck && npm test
 
-e2e: ## two browsers in a call, on the release build
+e2e: ## two browsers in a call, and a camera, on the release build of the broker
 	cargo build --release --locked
-	cd web && DUET_BROKER="$$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/broker" npm run e2e
+	cargo build -p camera --locked
+	cd web && built="$$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')" && \
+	  DUET_BROKER="$$built/release/broker" DUET_CAMERA="$$built/debug/camera" npm run e2e
 
 bench: ## figures, see BENCHMARKS.md
 	cargo bench -p broker

@@ -1,0 +1,278 @@
+//! Cameras of the machine and of the network, through ffmpeg or GStreamer: one of them has to be installed.
+//!
+//! The program is started again when it ends, as when a camera is unplugged and plugged in again; calls go on
+//! meanwhile, and see the last picture.
+
+#![allow(clippy::disallowed_methods, reason = "pauses between attempts")]
+
+use super::stream::{self, Stream};
+use super::{Codec, Format, Picture, Pictures, SourceError, Spec};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tracing::{info, warn};
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Lines of what the program complains of that are kept for the error.
+const COMPLAINTS: usize = 3;
+
+/// A program that encodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tool {
+    Ffmpeg,
+    GStreamer,
+}
+
+impl Tool {
+    const ALL: [Tool; 2] = [Tool::Ffmpeg, Tool::GStreamer];
+
+    fn name(self) -> &'static str {
+        match self {
+            Tool::Ffmpeg => "ffmpeg",
+            Tool::GStreamer => "gst-launch-1.0",
+        }
+    }
+}
+
+/// Pictures from another program.
+pub(super) struct Process {
+    spec: Spec,
+    format: Format,
+    running: Running,
+    pause: Duration,
+}
+
+struct Running {
+    child: Child,
+    stream: Stream<Box<dyn Read + Send>>,
+    complaints: Arc<Mutex<VecDeque<String>>>,
+    since: Instant,
+}
+
+impl Process {
+    pub(super) fn open(spec: &Spec, format: Format) -> Result<(Self, Codec), SourceError> {
+        let (running, codec) = start(spec, format)?;
+        Ok((Self { spec: spec.clone(), format, running, pause: FIRST_PAUSE }, codec))
+    }
+}
+
+impl Pictures for Process {
+    fn next(&mut self, key: bool) -> Result<Picture, SourceError> {
+        loop {
+            let error = match self.running.stream.next(key) {
+                Ok(picture) => return Ok(picture),
+                Err(error) => error,
+            };
+            if self.running.since.elapsed() > LONGEST_PAUSE {
+                self.pause = FIRST_PAUSE;
+            }
+            let why = self.running.complaint().unwrap_or_else(|| error.to_string());
+            warn!("{}: {why}; tried again in {:?}", self.spec, self.pause);
+            std::thread::sleep(self.pause);
+            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            match start(&self.spec, self.format) {
+                Ok((running, _)) => {
+                    info!("{}: it is back", self.spec);
+                    self.running = running;
+                }
+                Err(error) => warn!("{error}"),
+            }
+        }
+    }
+
+    fn is_live(&self) -> bool {
+        true
+    }
+}
+
+impl Running {
+    /// Ends the program; what it complained of.
+    fn complaint(&mut self) -> Option<String> {
+        end(&mut self.child);
+        let lines = self.complaints.lock();
+        (!lines.is_empty()).then(|| lines.iter().cloned().collect::<Vec<_>>().join("; "))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+fn end(child: &mut Child) {
+    // It may have ended by itself.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Starts the program, and waits for its first picture.
+fn start(spec: &Spec, format: Format) -> Result<(Running, Codec), SourceError> {
+    let failed = |why: String| SourceError::Process { source_name: spec.to_string(), why };
+    let installed = |tool: &Tool| {
+        std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|folder| {
+            let path: PathBuf = folder.join(tool.name());
+            path.is_file()
+        })
+    };
+    let tool = Tool::ALL.into_iter().find(installed).ok_or_else(|| {
+        failed("a camera is read by ffmpeg or GStreamer, and neither ffmpeg nor gst-launch-1.0 is installed".into())
+    })?;
+    if let Spec::V4l2(device) = spec
+        && let Err(error) = std::fs::metadata(device)
+    {
+        return Err(failed(format!("{error}; `ls /dev/video*` shows which cameras there are")));
+    }
+    let mut command = Command::new(tool.name());
+    command.args(arguments(tool, spec, format)).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| failed(format!("{} does not start: {error}", tool.name())))?;
+    let complaints = Arc::new(Mutex::new(VecDeque::new()));
+    let listener = child.stderr.take().map(|stderr| {
+        let complaints = complaints.clone();
+        let url = if let Spec::Rtsp(url) = spec { url.as_str().to_owned() } else { String::new() };
+        let shown = spec.to_string();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok).filter(|line| !line.trim().is_empty()) {
+                // The URL may have a password in it.
+                let line = if url.is_empty() { line } else { line.replace(&url, &shown) };
+                let mut complaints = complaints.lock();
+                complaints.truncate(COMPLAINTS - 1);
+                complaints.push_front(line.chars().take(200).collect());
+            }
+        })
+    });
+    let Some(stdout) = child.stdout.take() else {
+        end(&mut child);
+        return Err(failed(format!("{} has no output", tool.name())));
+    };
+    match stream::pipe(spec.to_string(), Box::new(stdout), format, true) {
+        Ok((stream, codec)) => Ok((Running { child, stream, complaints, since: Instant::now() }, codec)),
+        Err(error) => {
+            end(&mut child);
+            // It has nobody to listen to any more, and may not have said all yet.
+            let _ = listener.map(std::thread::JoinHandle::join);
+            let lines = complaints.lock();
+            let why = lines.iter().rev().cloned().collect::<Vec<_>>().join("; ");
+            let why = if why.is_empty() { error.to_string() } else { why };
+            Err(failed(format!("{} gives no picture: {why}", tool.name())))
+        }
+    }
+}
+
+/// What the program is told. No shell reads it.
+fn arguments(tool: Tool, spec: &Spec, format: Format) -> Vec<String> {
+    let Format { codec, width, height, bitrate, .. } = format;
+    let (rate, codec) = (format.rate(), codec.unwrap_or(Codec::H264));
+    let words = |text: String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    match (tool, spec) {
+        (Tool::Ffmpeg, _) => {
+            let mut all = words("-nostdin -hide_banner -loglevel error -fflags nobuffer".into());
+            let copied = matches!(spec, Spec::Rtsp(_)) && codec == Codec::H264;
+            match spec {
+                Spec::Rtsp(url) => {
+                    all.extend(words("-rtsp_transport tcp -i".into()));
+                    all.push(url.as_str().into());
+                }
+                _ => {
+                    all.extend(words(format!("-f v4l2 -framerate {rate} -video_size {width}x{height} -i")));
+                    all.push(spec.to_string());
+                }
+            }
+            all.extend(words(match (codec, copied) {
+                (Codec::H264, true) => "-an -c:v copy -bsf:v dump_extra=freq=keyframe -f h264 -".into(),
+                (Codec::H264, false) => format!(
+                    "-an -pix_fmt yuv420p -c:v libx264 -preset ultrafast -tune zerolatency -profile:v baseline \
+                     -g {rate} -b:v {bitrate} -maxrate {bitrate} -bufsize {bitrate} -flush_packets 1 -f h264 -"
+                ),
+                (Codec::Vp8, _) => format!(
+                    "-an -pix_fmt yuv420p -c:v libvpx -deadline realtime -cpu-used 8 -auto-alt-ref 0 -g {rate} \
+                     -b:v {bitrate} -flush_packets 1 -f ivf -"
+                ),
+            }));
+            all
+        }
+        (Tool::GStreamer, _) => {
+            let mut all = words("-q".into());
+            let decoded = match spec {
+                Spec::Rtsp(url) if codec == Codec::H264 => {
+                    all.extend(["rtspsrc".into(), format!("location={}", url.as_str())]);
+                    all.extend(words("protocols=tcp ! rtph264depay ! h264parse config-interval=-1".into()));
+                    String::new()
+                }
+                Spec::Rtsp(url) => {
+                    all.extend(["rtspsrc".into(), format!("location={}", url.as_str())]);
+                    all.extend(words("protocols=tcp ! decodebin".into()));
+                    "! videoconvert".into()
+                }
+                _ => {
+                    all.extend(["v4l2src".into(), format!("device={spec}")]);
+                    format!(
+                        "! videoconvert ! videoscale ! videorate ! \
+                         video/x-raw,format=I420,width={width},height={height},framerate={rate}/1"
+                    )
+                }
+            };
+            all.extend(words(decoded.clone()));
+            all.extend(words(match codec {
+                Codec::H264 if decoded.is_empty() => String::new(),
+                Codec::H264 => format!(
+                    "! x264enc tune=zerolatency speed-preset=ultrafast key-int-max={rate} bitrate={} \
+                     ! video/x-h264,profile=constrained-baseline",
+                    bitrate / 1000
+                ),
+                Codec::Vp8 => format!(
+                    "! vp8enc deadline=1 cpu-used=8 keyframe-max-dist={rate} target-bitrate={bitrate} ! avmux_ivf"
+                ),
+            }));
+            all.extend(words(match codec {
+                Codec::H264 => "! video/x-h264,stream-format=byte-stream,alignment=au ! fdsink fd=1".into(),
+                Codec::Vp8 => "! fdsink fd=1".into(),
+            }));
+            all
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(tool: Tool, source: &str, codec: Codec) -> String {
+        arguments(tool, &source.parse().unwrap(), Format { codec: Some(codec), ..Format::default() }).join(" ")
+    }
+
+    #[test]
+    fn each_program_is_told_the_source_the_size_and_the_bitrate() {
+        for (tool, codec, parts) in [
+            (Tool::Ffmpeg, Codec::H264, &["-i /dev/video0", "640x360", "-b:v 1000000", "libx264", "-f h264 -"][..]),
+            (Tool::Ffmpeg, Codec::Vp8, &["-i /dev/video0", "640x360", "-b:v 1000000", "libvpx", "-f ivf -"]),
+            (
+                Tool::GStreamer,
+                Codec::H264,
+                &["device=/dev/video0", "width=640,height=360", "bitrate=1000 ", "byte-stream"],
+            ),
+            (
+                Tool::GStreamer,
+                Codec::Vp8,
+                &["device=/dev/video0", "width=640,height=360", "target-bitrate=1000000", "avmux_ivf"],
+            ),
+        ] {
+            let told = told(tool, "v4l2:/dev/video0", codec);
+            assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_a_network_camera_has_encoded_is_not_encoded_again() {
+        for (tool, encoder) in [(Tool::Ffmpeg, "libx264"), (Tool::GStreamer, "x264enc")] {
+            let passed = told(tool, "rtsp://u:p@cam.example/1", Codec::H264);
+            assert!(!passed.contains(encoder) && passed.contains("rtsp://u:p@cam.example/1"), "{passed}");
+        }
+        assert!(told(Tool::GStreamer, "rtsp://cam.example/1", Codec::Vp8).contains("vp8enc"));
+    }
+}
