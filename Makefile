@@ -1,8 +1,9 @@
 # `make test` is everything that must hold, from a fresh Debian machine on.
 .DEFAULT_GOAL := help
-.PHONY: help run test tools check rust web e2e bench fuzz
+.PHONY: help run test tools check rust web e2e bench fuzz simulate
 
 FUZZ_SECONDS ?= 600
+SIMULATION_STEPS ?= 10000000
 
 help: ## show what there is
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -44,3 +45,6 @@ fuzz: ## look for new inputs, FUZZ_SECONDS (600) for each target; needs nightly 
 	    target/fuzz/corpus/$$target $$(ls -d fuzz/corpus/$$target fuzz/regressions/$$target 2>/dev/null) \
 	    -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=25 || exit 1; \
 	done
+
+simulate: ## the agent under a simulated network and clock, SIMULATION_STEPS (10000000) steps
+	DUET_SIMULATION_STEPS=$(SIMULATION_STEPS) cargo test --locked --profile simulation -p agent --test simulation -- --nocapture nothing

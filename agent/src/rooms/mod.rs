@@ -127,7 +127,8 @@ pub struct Rooms {
     /// When which room is due: its next grace time runs out, or credentials are to be renewed.
     deadlines: BTreeSet<(Timestamp, RoomId)>,
     /// Greater than every `rev` that a room had which is gone, and that was told to a peer about
-    /// a room which never was.
+    /// a room which never was. Not less than any time that was ever seen: what an earlier run of the
+    /// program gave out was before this one's begin, also when the clock is set back afterwards.
     rev_floor: u64,
     /// The latest time seen since the clock was last set back.
     latest: Timestamp,
@@ -249,6 +250,7 @@ impl Rooms {
             self.latest = now;
         }
         self.latest = self.latest.max(now);
+        self.rev_floor = self.rev_floor.max(now.as_millis());
     }
 
     /// One event in one room, and everything that is kept about rooms brought up to date.

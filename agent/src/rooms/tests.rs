@@ -69,3 +69,12 @@ fn signals_are_counted_under_a_shared_borrow() {
     rooms.count_signal("nowhere");
     assert_eq!(rooms.state("lobby").unwrap().messages, 4000);
 }
+
+#[test]
+fn after_the_clock_was_set_back_a_new_room_begins_no_earlier_than_before() {
+    let mut rooms = Rooms::new(Config::default());
+    rooms.handle(Timestamp::from_millis(1_000_000), Input::Tick, &mut Vec::new());
+    assert!(
+        matches!(say(&mut rooms, 5, "lobby", "alice", JOIN)[0], Output::Tell { ref message, .. } if message.rev == 1_000_000)
+    );
+}

@@ -31,15 +31,23 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Status {
     /// The subscriptions are granted and the connection stands.
     pub(super) listening: bool,
-    /// Grows whenever the broker has forgotten the agent, and perhaps everything retained.
-    pub(super) forgotten: u64,
+}
+
+/// What the rooms' side hears, in order.
+#[derive(Debug)]
+pub(super) enum News {
+    /// A message.
+    Said(Publish),
+    /// The broker has forgotten the agent: what was said before this it may have heard of, what was
+    /// said until now it has not, wills among it.
+    Forgotten,
 }
 
 /// The connection's side of the service.
 pub(super) struct Link<F> {
     pub(super) eventloop: EventLoop,
     pub(super) broker: BrokerUrl,
-    pub(super) heard: mpsc::Sender<Publish>,
+    pub(super) heard: mpsc::Sender<News>,
     pub(super) status: watch::Sender<Status>,
     /// Called whenever the agent listens.
     pub(super) connected: F,
@@ -54,7 +62,8 @@ impl<F: Fn(&BrokerUrl)> Link<F> {
             match self.eventloop.poll().await {
                 Ok(Event::Incoming(Packet::ConnAck(ack))) => {
                     if was_in && !ack.session_present {
-                        self.status.send_modify(|status| status.forgotten += 1);
+                        // A place is left for it; see `pass_on`.
+                        let _ = self.heard.try_send(News::Forgotten);
                     }
                     was_in = true;
                     self.listen();
@@ -113,12 +122,12 @@ impl<F: Fn(&BrokerUrl)> Link<F> {
             warn!(topic = publish.topic, "more comes in than can be answered: a message at QoS 0 is dropped");
             return;
         }
-        match self.heard.try_send(publish) {
-            // Full only with what was sent again after a reconnection while the first copy waits
-            // here; or at the end, when nobody listens any more.
-            Err(TrySendError::Full(publish)) => warn!(topic = publish.topic, "a message that came twice is dropped"),
-            Err(TrySendError::Closed(_)) => debug!("a message came after the end"),
-            Ok(()) => {}
+        // Full only with what was sent again after a reconnection while the first copy waits here.
+        if self.heard.capacity() <= 1 {
+            return warn!(topic = publish.topic, "a message that came twice is dropped");
+        }
+        if let Err(TrySendError::Closed(_)) = self.heard.try_send(News::Said(publish)) {
+            debug!("a message came after the end");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The rooms over an outside MQTT broker, as one more client of it.
 //!
 //! ```text
-//! broker ──▶ link (keeps the connection) ──▶ drive (Rooms, the clock) ──▶ link ──▶ broker
+//! broker ──▶ link (keeps the connection) ──▶ drive (the clock, exchange with Rooms) ──▶ link ──▶ broker
 //! ```
 //!
 //! MQTT 3.1.1, since every broker speaks it and nothing here needs more: the agent publishes to
@@ -15,13 +15,15 @@
 
 mod broker_url;
 mod drive;
+pub mod exchange;
 mod link;
 mod tls;
 
 pub use broker_url::{BrokerUrl, BrokerUrlError};
 pub use tls::TlsError;
 
-use crate::rooms::{Config, Rooms};
+use crate::rooms::Config;
+use exchange::Exchange;
 use rumqttc::{AsyncClient, NetworkOptions};
 use std::fmt;
 use std::path::PathBuf;
@@ -126,7 +128,7 @@ pub async fn run(
     let (status, seen) = watch::channel(link::Status::default());
     let link = link::Link { eventloop, broker, heard, status, connected };
     let mut link = tokio::spawn(link.keep());
-    let drive = drive::Drive { rooms: Rooms::new(rooms), client: client.clone(), hears, status: seen.clone() };
+    let drive = drive::Drive { exchange: Exchange::new(rooms, drive::now()), client: client.clone(), hears };
     tokio::select! {
         ended = &mut link => return ended?,
         () = drive.run() => return link.await?,
