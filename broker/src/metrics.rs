@@ -21,6 +21,8 @@ pub fn text(hub: &Hub) -> String {
     text.gauge("subscriptions", "Subscriptions of all clients.", census.subscriptions);
     text.gauge("retained_messages", "Retained messages.", census.retained);
     text.gauge("retained_bytes", "Bytes of retained messages.", census.retained_bytes);
+    let waiting = census.waiting + counters.under_way.get();
+    text.gauge("messages_waiting", "Messages accepted, and not yet delivered, refused or dropped.", waiting);
     let limits = hub.limits.figures();
     text.labelled("limit", "gauge", "Limits in force, in pieces, bytes or seconds.", "name", limits);
     for (name, help, counter) in [
@@ -31,7 +33,14 @@ pub fn text(hub: &Hub) -> String {
         ("packets_sent_total", "MQTT packets written.", &counters.packets_sent),
         ("messages_received_total", "PUBLISH packets read.", &counters.publishes_received),
         ("messages_sent_total", "PUBLISH packets written.", &counters.publishes_sent),
-        ("messages_dropped_total", "Messages dropped at a bound.", &counters.dropped),
+        ("messages_accepted_total", "Messages taken on, once for each receiver.", &counters.accepted),
+        ("messages_delivered_total", "Messages that reached whom they were for.", &counters.delivered),
+        ("messages_refused_total", "Messages that their senders may not send.", &counters.refused),
+        (
+            "messages_dropped_total",
+            "Messages dropped by a rule: bounds, expiry, nobody waits for them.",
+            &counters.dropped,
+        ),
         ("received_bytes_total", "Bytes read from sockets.", &counters.bytes_received),
         ("sent_bytes_total", "Bytes written to sockets.", &counters.bytes_sent),
         ("held_back_total", "Times that a connection sent more than it may and was held back.", &counters.held_back),

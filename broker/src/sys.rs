@@ -63,13 +63,23 @@ pub struct Counters {
     pub publishes_received: Counter,
     /// PUBLISH packets written.
     pub publishes_sent: Counter,
-    /// Messages that access refused.
+    /// Messages that were taken on, each once for each receiver; see [`Counters::delivered`].
+    pub accepted: Counter,
+    /// Messages that reached whom they were for: written to a receiver's connection, heard by the agent,
+    /// kept as retained, or, for an open topic, handed on to those who want it, each of which is a message
+    /// of its own. Whatever was accepted is delivered, [refused](Self::refused), [dropped](Self::dropped)
+    /// or waits ([`Census::waiting`], [`Self::under_way`]); nothing is lost without being counted.
+    pub delivered: Counter,
+    /// Messages that access refused, when they came or, since a room may change meanwhile, on their way.
     pub refused: Counter,
+    /// Messages in the backbone.
+    pub under_way: Gauge,
     /// Times that a connection was held back.
     pub held_back: Counter,
     /// Connections that are held back.
     pub held_back_now: Gauge,
-    /// Messages dropped because a bound was reached.
+    /// Messages dropped by a rule: a bound was reached, they expired, are larger than the receiver takes, or
+    /// nobody waits for them any more.
     pub dropped: Counter,
 }
 
@@ -130,6 +140,9 @@ impl Figures {
             ("messages/sent", counters.packets_sent.get().to_string()),
             ("publish/messages/received", counters.publishes_received.get().to_string()),
             ("publish/messages/sent", counters.publishes_sent.get().to_string()),
+            ("publish/messages/accepted", counters.accepted.get().to_string()),
+            ("publish/messages/delivered", counters.delivered.get().to_string()),
+            ("publish/messages/waiting", (census.waiting + counters.under_way.get()).to_string()),
             ("publish/messages/dropped", counters.dropped.get().to_string()),
             ("publish/messages/refused", counters.refused.get().to_string()),
             ("bytes/received", counters.bytes_received.get().to_string()),

@@ -270,6 +270,8 @@ fn a_burst_is_slowed_down_and_nothing_is_lost() {
         eager.disconnect();
         witness.disconnect();
     }
+    let ledger = broker.settled();
+    assert_eq!((ledger.accepted, ledger.dropped), (2 * (220 + 220), 0), "each arrived, and its one copy");
 }
 
 #[test]
@@ -398,6 +400,7 @@ fn a_slow_reader_loses_qos_0_and_is_ended_above() {
     }
     assert_eq!(slow.ends(), Some(0x97));
     assert_eq!(refused(&mut auditor, "slow")["client"], "slow");
+    assert!(broker.settled().dropped > 0);
 }
 
 #[test]
@@ -421,6 +424,7 @@ fn a_session_without_a_connection_keeps_so_much() {
     }
     away.ping();
     assert!(away.is_quiet());
+    assert_eq!(broker.settled().dropped, 2);
 }
 
 #[test]

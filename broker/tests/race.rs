@@ -95,4 +95,5 @@ fn of_ten_who_join_at_once_one_creates_one_joins_and_eight_find_it_full() {
         }
     }
     assert_eq!(rooms, ROOMS);
+    broker.settled();
 }

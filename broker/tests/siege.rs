@@ -336,6 +336,7 @@ fn others_still_meet_while_hundreds_are_silent_slow_and_flooding_on_every_plain_
     let broker = Broker::with(&FLAGS, "");
     let ports = [Port::plain(broker.mqtt, Transport::Tcp), Port::plain(broker.http, Transport::Ws)];
     others_meet_under_siege(&broker, &ports);
+    broker.ledger();
 }
 
 #[test]

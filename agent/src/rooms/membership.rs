@@ -3,6 +3,7 @@
 
 use super::Rooms;
 use crate::room::{Room, Seat};
+use protocol::PeerId;
 use std::sync::atomic::Ordering;
 
 /// Whether a signal may pass.
@@ -66,6 +67,11 @@ impl Rooms {
     /// Whether `peer` is a member of `room`, present or away.
     pub fn is_member(&self, room: &str, peer: &str) -> bool {
         self.room(room).is_some_and(|room| room.seat(peer).is_some())
+    }
+
+    /// Who is in a room, present or away; nobody if there is no such room.
+    pub fn members(&self, room: &str) -> impl Iterator<Item = &PeerId> {
+        self.room(room).into_iter().flat_map(Room::seats).map(|(_, seat)| seat.peer())
     }
 
     /// Whether `peer` is a member of any room, present or away.

@@ -96,7 +96,7 @@ impl<S: Transport> Session<S> {
             Ok(()) => {
                 let Published { qos, retain, .. } = *published;
                 let flags = Flags { qos, retain, may_create: self.who.may_create() };
-                self.hub.uplink.push(frame::publish(
+                self.push(frame::publish(
                     &self.who.id,
                     published.topic,
                     flags,
@@ -111,6 +111,8 @@ impl<S: Transport> Session<S> {
                     ErrorCode::RateLimited => (What::Join, Accepted::TooMuch),
                     _ => (What::Publish, Accepted::Forbidden),
                 };
+                self.hub.counters.accepted.add(1);
+                self.hub.counters.refused.add(1);
                 self.refuse(what, refusal);
                 accepted
             }
@@ -192,6 +194,7 @@ impl<S: Transport> Session<S> {
     }
 
     fn pubrec(&mut self, id: u16, success: bool) -> Result<(), End> {
+        self.acknowledged(id);
         if success && let Ok(packet) = packets::release(self.version, id) {
             self.send(packet);
         }

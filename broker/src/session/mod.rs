@@ -16,7 +16,7 @@ pub mod suspended;
 use crate::access::Identity;
 use crate::audit::{Refused, What};
 use crate::backbone::{Class, Place};
-use crate::frame::{Frame, Qos};
+use crate::frame::{Frame, Message, Qos};
 use crate::hub::{self, Hub};
 use crate::limits::door::Admission;
 use crate::limits::pace::Meter;
@@ -34,6 +34,7 @@ use mqtt_protocol_core::mqtt::{Connection, Version};
 use outbox::{Delivery, Ending, Outbox};
 use protocol::ErrorCode;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -170,6 +171,9 @@ struct Session<S: Transport> {
     /// How long the session is kept after the connection.
     expiry: Duration,
     in_flight: u16,
+    /// Sent and not acknowledged, by packet id, in order; of a session that ends with its connection, which the
+    /// library remembers nothing of.
+    unacknowledged: VecDeque<(u16, Message)>,
     /// Read, not yet handled: the backbone had no room, or others had their turn.
     stash: Bytes,
     /// Its place in the line for room in the backbone.
@@ -215,6 +219,7 @@ impl<S: Transport> Session<S> {
             will: None,
             expiry: Duration::ZERO,
             in_flight: 0,
+            unacknowledged: VecDeque::new(),
             stash: Bytes::new(),
             line: None,
             mid_packet: false,
@@ -281,13 +286,14 @@ impl<S: Transport> Session<S> {
                     let due = expires.min(now + will.delay);
                     self.hub.switchboard.lock().delay_will(&self.who.id, message, due);
                 }
-                _ => self.hub.uplink.push(will.frame),
+                _ => self.push(will.frame),
             }
         }
         let lost = !matches!(end, End::Disconnected { .. });
         self.hub.uplink.push(Frame::Ended { client: self.who.id.clone(), lost }.encode());
         let keep = keep.map(|expires| (Suspended::of(&self.connection), expires));
-        self.hub.switchboard.lock().disconnect(&self.who.id, &self.outbox, keep);
+        let unacknowledged = std::mem::take(&mut self.unacknowledged).into_iter().map(|(_, message)| message);
+        self.hub.switchboard.lock().disconnect(&self.who.id, &self.outbox, keep, unacknowledged);
         self.hub.session_ends();
     }
 
@@ -454,7 +460,7 @@ impl<S: Transport> Session<S> {
                     self.received(packet, now)?;
                 }
                 Event::RequestSendPacket { packet, .. } => self.write_packet(&packet),
-                Event::NotifyPacketIdReleased(_) => self.in_flight = self.in_flight.saturating_sub(1),
+                Event::NotifyPacketIdReleased(id) => self.released(id),
                 Event::RequestTimerReset { duration_ms, .. } => {
                     self.keep_alive = Some(now + Duration::from_millis(duration_ms));
                 }
@@ -477,11 +483,35 @@ impl<S: Transport> Session<S> {
         for event in events {
             match event {
                 Event::RequestSendPacket { packet, .. } => self.write_packet(&packet),
-                Event::NotifyPacketIdReleased(_) => self.in_flight = self.in_flight.saturating_sub(1),
+                Event::NotifyPacketIdReleased(id) => self.released(id),
                 Event::NotifyError(error) => debug!(client = %self.who.id, ?error, "not sent"),
                 _ => {}
             }
         }
+    }
+
+    /// A handshake is over.
+    fn released(&mut self, id: u16) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.acknowledged(id);
+    }
+
+    /// The client has a message, and need not get it again.
+    fn acknowledged(&mut self, id: u16) {
+        // Mostly the first.
+        if let Some(at) = self.unacknowledged.iter().position(|(other, _)| *other == id) {
+            self.unacknowledged.remove(at);
+            if self.unacknowledged.is_empty() {
+                self.unacknowledged = VecDeque::new(); // an idle session holds no memory for it
+            }
+        }
+    }
+
+    /// Hands a message on.
+    fn push(&self, message: Bytes) {
+        self.hub.counters.accepted.add(1);
+        self.hub.counters.under_way.add(1);
+        self.hub.uplink.push(message);
     }
 
     fn write_packet(&mut self, packet: &Packet) {
@@ -536,6 +566,7 @@ impl<S: Transport> Session<S> {
             if packets::write_qos_0(&mut self.unwritten, self.version, delivery, self.max_packet_out, now) {
                 counters.packets_sent.add(1);
                 counters.publishes_sent.add(1);
+                counters.delivered.add(1);
             } else {
                 counters.dropped.add(1);
             }
@@ -549,6 +580,10 @@ impl<S: Transport> Session<S> {
         match packets::publish(self.version, delivery, id, now) {
             Some(Ok(packet)) if packet.size() <= limit => {
                 self.in_flight += 1;
+                if self.expiry.is_zero() {
+                    self.unacknowledged.push_back((id, delivery.message.clone()));
+                }
+                counters.delivered.add(1);
                 self.send(packet);
             }
             // Expired, or larger than the client accepts (MQTT-3.1.2-25).

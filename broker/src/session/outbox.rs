@@ -101,6 +101,11 @@ impl Outbox {
         Some(delivery)
     }
 
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.0.lock().queue.len()
+    }
+
     /// Everything that was not taken.
     pub fn drain(&self) -> VecDeque<Delivery> {
         let mut inner = self.0.lock();

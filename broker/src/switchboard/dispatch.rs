@@ -23,10 +23,14 @@ impl Switchboard {
     /// Handles one frame.
     pub fn handle(&mut self, frame: Frame, now: Now) {
         match frame {
-            Frame::Publish(message) => self.publish(message, now),
+            Frame::Publish(message) => {
+                self.counters.under_way.sub(1);
+                self.publish(message, now);
+            }
             Frame::Ended { client, lost } => {
                 self.agent(Input::Ended { peer: &client, lost }, now);
                 self.owners.ended(&client);
+                self.hold_stranded(&client);
                 self.forget_owner(&client);
             }
             Frame::Refused { client, room, code, why } => self.refuse(&client, room.as_deref(), code, &why, now),
@@ -46,6 +50,7 @@ impl Switchboard {
             self.wills.iter().filter(|(_, (due, _))| *due <= now.instant).map(|(id, _)| id.clone()).collect();
         for id in due {
             if let Some((_, will)) = self.wills.remove(&id) {
+                self.counters.accepted.add(1);
                 self.publish(will, now);
             }
         }
@@ -74,8 +79,18 @@ impl Switchboard {
         let message = Message::own(topic, value.into_bytes(), Qos::AtMostOnce);
         self.show(&message, now);
         if !self.retained.set(message, now.instant) {
+            // One that is kept counts for nothing: nobody has sent it.
+            self.counters.accepted.add(1);
             self.counters.dropped.add(1);
         }
+    }
+
+    /// Keeps a message as its topic's last; `false` if there is no room for it.
+    fn retain(&mut self, message: Message, now: Now) -> bool {
+        let is_kept = self.retained.set(message, now.instant);
+        self.counters.accepted.add(1);
+        if is_kept { &self.counters.delivered } else { &self.counters.dropped }.add(1);
+        is_kept
     }
 
     fn publish(&mut self, message: Message, now: Now) {
@@ -86,10 +101,14 @@ impl Switchboard {
                 let Ok(from) = PeerId::new(from) else { return };
                 let Message { payload, may_create, .. } = &message;
                 match self.may_come_in(room, &from, payload) {
-                    Ok(()) => self.agent(Input::Message { room, from: &from, payload, may_create: *may_create }, now),
+                    Ok(()) => {
+                        self.counters.delivered.add(1);
+                        self.agent(Input::Message { room, from: &from, payload, may_create: *may_create }, now);
+                    }
                     Err(why) => {
                         let client = Some(from.as_str());
                         self.audit.refused(Refused { what: What::Join, why: &why, client, user: None, address: None });
+                        self.counters.refused.add(1);
                         self.refuse(&from, Some(room), ErrorCode::RateLimited, &why, now);
                     }
                 }
@@ -97,9 +116,11 @@ impl Switchboard {
             Ok(Topic::Signal { room, to, from }) => self.signal(room, to, from, message, now),
             Ok(Topic::Control { room }) => {
                 self.show(&message, now);
+                self.counters.delivered.add(1);
                 self.agent(Input::Order { room, payload: &message.payload }, now);
             }
-            Ok(_) => {}
+            // No client may publish there.
+            Ok(_) => self.counters.dropped.add(1),
             Err(_) => self.deliver_to_open(message, now),
         }
     }
@@ -130,7 +151,12 @@ impl Switchboard {
                     self.stale.insert(room.into());
                     self.show(&message, now);
                 }
-                if verdict == Verdict::Allowed {
+                if verdict == Verdict::Allowed && self.owners.is_ending(to) {
+                    // Its connection is gone; another that is there already has not asked for its seat yet.
+                    if let Ok(to) = PeerId::new(to) {
+                        self.strand(&to, message);
+                    }
+                } else if verdict == Verdict::Allowed {
                     self.deliver_to_inbox(to, message, now);
                 } else if let (Ok(room), Ok(to)) = (RoomId::new(room), PeerId::new(to))
                     && !self.held.put(room, to, message)
@@ -143,6 +169,7 @@ impl Switchboard {
                 let why = reason.explain(room, from, to);
                 let client = Some(from);
                 self.audit.refused(Refused { what: What::Publish, why: &why, client, user: None, address: None });
+                self.counters.refused.add(1);
                 if let Ok(from) = PeerId::new(from) {
                     self.refuse(&from, Some(room), ErrorCode::NotAMember, &why, now);
                 }
@@ -150,8 +177,34 @@ impl Switchboard {
         }
     }
 
+    /// Keeps a signal for a peer whose connection has ended, until the agent has heard of it; anything else is
+    /// dropped.
+    pub(super) fn strand(&mut self, peer: &PeerId, message: Message) {
+        let is_signal = matches!(Topic::parse(message.topic()), Ok(Topic::Signal { .. }));
+        if !is_signal || !self.held.strand(peer.clone(), message) {
+            self.counters.dropped.add(1);
+        }
+    }
+
+    /// The agent has heard of a connection's end: what was under way to it waits with the seat, if that is kept
+    /// and who has sent it is still there.
+    fn hold_stranded(&mut self, peer: &PeerId) {
+        for message in self.held.take_stranded(peer) {
+            let seat = match Topic::parse(message.topic()) {
+                Ok(Topic::Signal { room, to, from })
+                    if self.rooms.read().may_signal(room, from, to) == Verdict::ToAway =>
+                {
+                    RoomId::new(room).ok()
+                }
+                _ => None,
+            };
+            if !seat.is_some_and(|room| self.held.put(room, peer.clone(), message)) {
+                self.counters.dropped.add(1);
+            }
+        }
+    }
+
     fn refuse(&mut self, client: &PeerId, room: Option<&str>, code: ErrorCode, why: &str, now: Now) {
-        self.counters.refused.add(1);
         let named = room.and_then(|room| RoomId::new(room).ok());
         if let Some(room) = &named {
             self.agent(Input::Refused { room: room.as_str(), peer: client, code, why }, now);
@@ -187,7 +240,10 @@ impl Switchboard {
                     }
                 }
                 Output::Forget { room, peer } => {
-                    let lost = self.held.take(&room, &peer).len();
+                    let mut lost = self.held.take(&room, &peer).len();
+                    for stays in self.rooms.read().members(room.as_str()) {
+                        lost += self.held.forget_from(&room, stays, &peer);
+                    }
                     self.counters.dropped.add(lost as u64);
                     self.forget_owner(&peer);
                 }
@@ -212,24 +268,32 @@ impl Switchboard {
 
     fn tell(&mut self, to: &str, message: Message, now: Now) {
         self.show(&message, now);
-        self.deliver_to_inbox(to, message, now);
+        // What was asked by a connection that has ended is not answered on the next one.
+        if !self.owners.is_ending(to) {
+            self.counters.accepted.add(1);
+            self.deliver_to_inbox(to, message, now);
+        }
     }
 
-    /// Delivers to the one client that the topic names.
+    /// Delivers to the one client that the topic names. What it does not listen to is dropped.
     fn deliver_to_inbox(&mut self, to: &str, message: Message, now: Now) {
-        let Some(client) = self.clients.get_mut(to).filter(|client| client.role == Role::Peer) else { return };
+        if !self.put_into_inbox(to, message, now) {
+            self.counters.dropped.add(1);
+        }
+    }
+
+    fn put_into_inbox(&mut self, to: &str, message: Message, now: Now) -> bool {
+        let Some(client) = self.clients.get_mut(to).filter(|client| client.role == Role::Peer) else { return false };
         let mut qos = None;
         let mut subscriptions = Vec::new();
         for own in client.subscriptions.iter().filter(|own| filter::matches(&own.filter, message.topic())) {
             qos = qos.max(Some(own.qos));
             subscriptions.extend(own.id);
         }
-        let Some(granted) = qos else { return };
+        let Some(granted) = qos else { return false };
         let qos = granted.min(message.qos);
         let delivery = Delivery { message, qos, retain: false, subscriptions, received: now.instant };
-        if !client.put(delivery, self.bounds) {
-            self.counters.dropped.add(1);
-        }
+        client.put(delivery, self.bounds)
     }
 
     fn show(&mut self, message: &Message, now: Now) {
@@ -246,14 +310,15 @@ impl Switchboard {
         self.operators.matching(message.topic(), &mut |id, own| receivers.add(id, own, &message));
         self.opened.matching(message.topic(), &mut |id, own| receivers.add(id, own, &message));
         self.deliver(receivers, &message, now);
-        if message.retain && !self.retained.set(message.clone(), now.instant) {
-            self.counters.dropped.add(1);
+        self.counters.delivered.add(1);
+        if message.retain && !self.retain(message.clone(), now) {
             let (why, client) = ("no more retained messages are kept than there are", Some(message.from()));
             self.audit.refused(Refused { what: What::Publish, why, client, user: None, address: None });
         }
     }
 
     fn deliver(&mut self, receivers: Receivers, message: &Message, now: Now) {
+        self.counters.accepted.add(receivers.0.len() as u64);
         for (id, granted) in receivers.0 {
             let delivery = Delivery {
                 message: message.clone(),
@@ -274,7 +339,7 @@ impl Client {
     fn put(&mut self, delivery: Delivery, bounds: Bounds) -> bool {
         match &mut self.line {
             Line::Connected(outbox) => outbox.put(delivery, bounds.queue) == crate::session::outbox::Put::Queued,
-            Line::Disconnected(_) if delivery.qos == Qos::AtMostOnce => true,
+            Line::Disconnected(_) if delivery.qos == Qos::AtMostOnce => false,
             Line::Disconnected(session) => {
                 let bytes = session.bytes + delivery.message.size();
                 let fits = session.queue.len() < bounds.session_queue.number && bytes <= bounds.session_queue.bytes;

@@ -1,5 +1,6 @@
 //! Signals for members that are away: kept with the seat, and handed over after the seat's owner
-//! has its `resumed` answer.
+//! has its `resumed` answer. Those that were under way when its connection ended are stranded, until the
+//! agent has heard of the end and it is known whether the seat is kept.
 
 use crate::frame::Message;
 use protocol::{PeerId, RoomId};
@@ -9,33 +10,80 @@ use std::collections::{HashMap, VecDeque};
 const MAX_MESSAGES: usize = 100;
 const MAX_BYTES: usize = 256 * 1024;
 
-/// What is held, by seat.
+/// What is held, by seat, and what is stranded, by receiver.
 #[derive(Debug, Default)]
-pub struct Held(HashMap<(RoomId, PeerId), Seat>);
+pub struct Held {
+    seats: HashMap<(RoomId, PeerId), Kept>,
+    stranded: HashMap<PeerId, Kept>,
+    /// How many messages there are in all.
+    count: usize,
+}
 
 #[derive(Debug, Default)]
-struct Seat {
+struct Kept {
     messages: VecDeque<Message>,
     bytes: usize,
+}
+
+impl Kept {
+    fn put(&mut self, message: Message) -> bool {
+        let bytes = self.bytes + message.size();
+        if self.messages.len() >= MAX_MESSAGES || bytes > MAX_BYTES {
+            return false;
+        }
+        self.bytes = bytes;
+        self.messages.push_back(message);
+        true
+    }
 }
 
 impl Held {
     /// Keeps a signal; `false` if the seat's bounds are reached, and the signal is dropped.
     #[must_use]
     pub fn put(&mut self, room: RoomId, peer: PeerId, message: Message) -> bool {
-        let seat = self.0.entry((room, peer)).or_default();
-        let bytes = seat.bytes + message.size();
-        if seat.messages.len() >= MAX_MESSAGES || bytes > MAX_BYTES {
-            return false;
-        }
-        seat.bytes = bytes;
-        seat.messages.push_back(message);
-        true
+        let is_kept = self.seats.entry((room, peer)).or_default().put(message);
+        self.count += usize::from(is_kept);
+        is_kept
     }
 
     /// Takes what is held for a seat, in the order in which it came.
     pub fn take(&mut self, room: &RoomId, peer: &PeerId) -> VecDeque<Message> {
-        self.0.remove(&(room.clone(), peer.clone())).unwrap_or_default().messages
+        let messages = self.seats.remove(&(room.clone(), peer.clone())).unwrap_or_default().messages;
+        self.count -= messages.len();
+        messages
+    }
+
+    /// Forgets what `from`, who has left the room, had for `peer`, who stays: nobody hears somebody with
+    /// whom it is in no room. How many signals those were.
+    pub fn forget_from(&mut self, room: &RoomId, peer: &PeerId, from: &PeerId) -> usize {
+        let Some(kept) = self.seats.get_mut(&(room.clone(), peer.clone())) else { return 0 };
+        let before = kept.messages.len();
+        kept.messages.retain(|message| message.from() != from.as_str());
+        kept.bytes = kept.messages.iter().map(Message::size).sum();
+        let forgotten = before - kept.messages.len();
+        self.count -= forgotten;
+        forgotten
+    }
+
+    /// Keeps a signal whose receiver's connection has ended, of which the agent has not heard yet; `false` if
+    /// as much is stranded as a seat may hold, and the signal is dropped.
+    #[must_use]
+    pub fn strand(&mut self, peer: PeerId, message: Message) -> bool {
+        let is_kept = self.stranded.entry(peer).or_default().put(message);
+        self.count += usize::from(is_kept);
+        is_kept
+    }
+
+    /// Takes what was stranded for a peer, in the order in which it came.
+    pub fn take_stranded(&mut self, peer: &PeerId) -> VecDeque<Message> {
+        let messages = self.stranded.remove(peer).unwrap_or_default().messages;
+        self.count -= messages.len();
+        messages
+    }
+
+    /// How many signals are held or stranded.
+    pub fn waiting(&self) -> usize {
+        self.count
     }
 }
 
@@ -54,7 +102,30 @@ mod tests {
         let mut held = Held::default();
         assert_eq!((0..200).filter(|_| held.put(room.clone(), peer.clone(), message(1))).count(), 100);
         assert_eq!(held.take(&room, &peer).len(), 100);
-        assert!(held.0.is_empty());
+        assert!(held.seats.is_empty() && held.waiting() == 0);
         assert_eq!((0..200).filter(|_| held.put(room.clone(), peer.clone(), message(64 * 1024))).count(), 4);
+    }
+
+    #[test]
+    fn signals_of_one_who_has_gone_are_forgotten() {
+        let [lobby, hall] = ["lobby", "hall"].map(|room| RoomId::new(room).unwrap());
+        let [alice, bob] = ["alice", "bob"].map(|peer| PeerId::new(peer).unwrap());
+        let from = |peer: &PeerId| {
+            let flags = crate::frame::Flags { qos: Qos::AtLeastOnce, retain: false, may_create: true };
+            match crate::frame::Frame::decode(crate::frame::publish(peer, "t", flags, |_| {}, b"12345")) {
+                Some(crate::frame::Frame::Publish(message)) => message,
+                other => panic!("{other:?}"),
+            }
+        };
+        let mut held = Held::default();
+        for room in [&lobby, &hall] {
+            assert!(
+                held.put(room.clone(), alice.clone(), from(&bob))
+                    && held.put(room.clone(), alice.clone(), from(&alice))
+            );
+        }
+        assert_eq!((held.forget_from(&lobby, &alice, &bob), held.forget_from(&lobby, &alice, &bob)), (1, 0));
+        assert_eq!((held.waiting(), held.seats[&(lobby.clone(), alice.clone())].bytes), (3, 6));
+        assert_eq!((held.take(&lobby, &alice).len(), held.take(&hall, &alice).len(), held.waiting()), (1, 2, 0));
     }
 }

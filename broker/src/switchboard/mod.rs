@@ -163,7 +163,7 @@ impl Switchboard {
             None => self.owners.has_other(&who.id, who.role, who.grant.as_ref()),
         };
         if is_anothers {
-            let is_ending = !self.clients.contains_key(&who.id) && self.owners.is_ending(&who.id);
+            let is_ending = !self.clients.contains_key(&who.id) && self.owners.is_ending(who.id.as_str());
             return if is_ending { Welcome::Ending } else { Welcome::Anothers };
         }
         if let Some(Client { line: Line::Connected(other), .. }) = self.clients.get(&who.id) {
@@ -190,6 +190,7 @@ impl Switchboard {
             }
             Some(client) => {
                 self.forget_subscriptions(&who.id, &client);
+                self.counters.dropped.add(client.waiting());
                 None
             }
             None => None,
@@ -210,8 +211,15 @@ impl Switchboard {
         Welcome::In { resumed }
     }
 
-    /// A client's connection has ended. With `keep`, its session waits for it until then.
-    pub fn disconnect(&mut self, id: &PeerId, outbox: &Arc<Outbox>, keep: Option<(Suspended, Instant)>) {
+    /// A client's connection has ended. With `keep`, its session waits for it until then; without, signals
+    /// that it was not sent or has not acknowledged (`unacknowledged`) are kept for its seats, if it has any.
+    pub fn disconnect(
+        &mut self,
+        id: &PeerId,
+        outbox: &Arc<Outbox>,
+        keep: Option<(Suspended, Instant)>,
+        unacknowledged: impl IntoIterator<Item = Message>,
+    ) {
         let own = |client: &Client| matches!(&client.line, Line::Connected(other) if Arc::ptr_eq(other, outbox));
         if self.clients.get(id).is_some_and(own) {
             if let Some(client) = self.clients.get(id) {
@@ -221,6 +229,7 @@ impl Switchboard {
                 Some((suspended, expires)) => {
                     if let Some(client) = self.clients.get_mut(id) {
                         let mut queue = outbox.drain();
+                        let all = queue.len();
                         queue.retain(|delivery| delivery.qos > Qos::AtMostOnce);
                         let Bound { number, bytes: most } = self.bounds.session_queue;
                         let mut bytes = 0;
@@ -229,7 +238,7 @@ impl Switchboard {
                             bytes <= most
                         });
                         let fitting = fits.count();
-                        self.counters.dropped.add((queue.len() - fitting) as u64);
+                        self.counters.dropped.add((all - fitting) as u64);
                         queue.truncate(fitting);
                         let bytes = queue.iter().map(|delivery| delivery.message.size()).sum();
                         self.expiries.insert((expires, id.clone()));
@@ -237,9 +246,19 @@ impl Switchboard {
                         client.line = Line::Disconnected(Box::new(session));
                     }
                 }
-                None => self.remove(id),
+                None => {
+                    // Each is a message anew: it was delivered once, as far as anybody knows.
+                    let unacknowledged = unacknowledged.into_iter().inspect(|_| self.counters.accepted.add(1));
+                    let unsent = outbox.drain().into_iter().map(|delivery| delivery.message);
+                    for message in unacknowledged.collect::<Vec<_>>().into_iter().chain(unsent) {
+                        self.strand(id, message);
+                    }
+                    self.remove(id);
+                }
             }
         }
+        // Whoever was not its client any more has been handed nothing; but what is left is counted.
+        self.counters.dropped.add(outbox.drain().len() as u64);
         outbox.release();
     }
 
@@ -268,6 +287,7 @@ impl Switchboard {
     /// A session has ended for good. Its owner is remembered; see [`Owners`].
     fn remove(&mut self, id: &PeerId) {
         let Some(client) = self.clients.remove(id) else { return };
+        self.counters.dropped.add(client.waiting());
         self.forget_subscriptions(id, &client);
         self.owners.expired(id, client.role, client.grant);
     }
@@ -343,6 +363,7 @@ impl Switchboard {
                 subscriptions: subscription.id.into_iter().collect(),
                 received,
             };
+            self.counters.accepted.add(1);
             self.count(outbox.put(delivery, self.bounds.queue));
         };
         for (message, received) in self.retained.matching(&subscription.filter, now) {
@@ -388,6 +409,7 @@ impl Switchboard {
             retained: self.retained.len(),
             retained_bytes: self.retained.bytes(),
             rooms: self.rooms.read().len(),
+            waiting: self.held.waiting() as u64 + self.clients.values().map(Client::waiting).sum::<u64>(),
         }
     }
 
@@ -399,6 +421,14 @@ impl Switchboard {
 }
 
 impl Client {
+    /// How many messages wait for it.
+    fn waiting(&self) -> u64 {
+        match &self.line {
+            Line::Connected(outbox) => outbox.waiting() as u64,
+            Line::Disconnected(session) => session.queue.len() as u64,
+        }
+    }
+
     fn principal(&self) -> &Principal {
         principal(self.role, self.grant.as_ref())
     }
@@ -419,4 +449,6 @@ pub struct Census {
     pub retained_bytes: usize,
     /// Rooms with a member in them.
     pub rooms: usize,
+    /// Messages that wait for a client, connected or not, or for a member that is away.
+    pub waiting: u64,
 }

@@ -49,7 +49,7 @@ impl Owners {
     }
 
     /// Whether a notice of the client's end is on its way.
-    pub fn is_ending(&self, id: &PeerId) -> bool {
+    pub fn is_ending(&self, id: &str) -> bool {
         self.0.get(id).is_some_and(|owner| owner.under_way > 0)
     }
 

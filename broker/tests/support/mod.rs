@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod identity;
+pub mod ledger;
 pub mod tls;
 
 use std::collections::HashMap;
