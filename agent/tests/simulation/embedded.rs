@@ -389,7 +389,7 @@ impl World {
         let Fates { delivered, refused, dropped, unread } = self.fates;
         let known = delivered + refused + dropped + unread + self.in_flight();
         assert_eq!(self.sent, known, "every signal is somewhere: {:?}", self.fates);
-        for ((room, peer), _) in &self.held {
+        for (room, peer) in self.held.keys() {
             assert!(self.rooms.is_away(ROOMS[*room], peer.as_str()), "signals are held for {peer}, who is not away");
         }
         let states: Vec<_> = self.rooms.states().collect();
@@ -508,9 +508,9 @@ impl crate::World for World {
         // Each wants one room, or has gone for ever.
         let wants: Vec<Option<usize>> =
             (0..PEERS).map(|_| self.dice.bool().then(|| self.dice.usize(0..ROOMS.len()))).collect();
-        for peer in 0..PEERS {
+        for (peer, wants) in wants.iter().enumerate() {
             if self.alive(peer).is_some() {
-                self.give_up(peer, if wants[peer].is_some() { Up::Disconnect } else { Up::Cut });
+                self.give_up(peer, if wants.is_some() { Up::Disconnect } else { Up::Cut });
             }
         }
         self.drain();

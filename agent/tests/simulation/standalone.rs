@@ -115,13 +115,13 @@ impl World {
     fn read(&mut self, peer: usize) {
         let Some(up) = self.connections[peer].as_mut().and_then(|connection| connection.up.pop_front()) else { return };
         match up {
-            Up::Say { room, payload } => self.to_agent(room, peer, payload),
+            Up::Say { room, payload } => self.tell_agent(room, peer, payload),
             Up::Disconnect => self.connections[peer] = None,
             Up::Cut => self.end(peer, true),
         }
     }
 
-    fn to_agent(&mut self, room: usize, peer: usize, payload: &str) {
+    fn tell_agent(&mut self, room: usize, peer: usize, payload: &str) {
         let topic = format!("rooms/{}/agent/{}", ROOMS[room], self.peers[peer].id);
         self.for_agent.push_back((topic, payload.into()));
     }
@@ -130,7 +130,7 @@ impl World {
     fn end(&mut self, peer: usize, with_will: bool) {
         let Some(connection) = self.connections[peer].take() else { return };
         if with_will {
-            self.to_agent(connection.room, peer, LOST);
+            self.tell_agent(connection.room, peer, LOST);
         }
     }
 
@@ -406,11 +406,9 @@ impl crate::World for World {
             }
         }
         self.check_retained();
-        for peer in 0..PEERS {
-            if is_there[peer] {
-                self.say(peer, LEAVE);
-                self.give_up(peer, Up::Disconnect);
-            }
+        for (peer, _) in is_there.iter().enumerate().filter(|(_, is_there)| **is_there) {
+            self.say(peer, LEAVE);
+            self.give_up(peer, Up::Disconnect);
         }
         self.drain();
         assert!(self.exchange.rooms().is_empty(), "nothing is left");
