@@ -25,6 +25,8 @@ pub struct Settings {
     pub stats: bool,
     /// Addresses of this machine at which viewers may reach it.
     pub addresses: Vec<IpAddr>,
+    /// Whether pictures may go only over a relay.
+    pub relay_only: bool,
 }
 
 /// Why a camera cannot go on.
@@ -200,6 +202,7 @@ impl Camera {
             feed: self.source.feed(),
             ice_servers: entry.viewing.ice_servers.clone(),
             addresses: self.settings.addresses.clone(),
+            relay_only: self.settings.relay_only,
         };
         let (tell, place) = (self.tell.clone(), room.clone());
         // Nobody listens any more once the camera has ended.

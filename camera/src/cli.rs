@@ -84,6 +84,10 @@ struct Flags {
     #[arg(long, value_name = "IP", help_heading = "Call")]
     address: Vec<IpAddr>,
 
+    /// Send over a relay only, one of those that the broker names; viewers then see no address of this machine
+    #[arg(long, help_heading = "Call")]
+    relay: bool,
+
     /// The camera's MQTT client identifier, its own and the same at every start
     /// [default: camera- and eight digits made of the names of machine and room]
     #[arg(long, value_name = "ID", env = "DUET_CAMERA_ID", help_heading = "Broker")]
@@ -180,6 +184,7 @@ impl Flags {
                 once: self.once,
                 stats: self.stats,
                 addresses,
+                relay_only: self.relay,
             },
             source: self.source,
             format: Format { codec, width, height, rate: self.fps, bitrate: self.bitrate },

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Camera } from './support/camera.mjs';
+import { Coturn } from './support/coturn.mjs';
 import { Scene, launch } from './support/scene.mjs';
 
 /** @type {import('playwright-core').Browser} */
@@ -67,5 +68,25 @@ for (const [how, flags] of /** @type {const} */ ([['offers', []], ['answers', ['
       await viewer.is('idle');
     }
     await camera.says(/(the viewer has left[^]*){2}/);
+  });
+}
+
+for (const [side, path, flags] of /** @type {const} */ ([
+  ['the viewer', '&relay', []],
+  ['the camera', '', ['--relay']],
+  ['both', '&relay', ['--relay', '--answer']],
+])) {
+  test(`a camera is seen through a relay alone that ${side} insists on`, async (t) => {
+    const coturn = await Coturn.start(t);
+    const scene = await Scene.begin(t, browser, { flags: coturn.flags });
+    await Camera.start(t, scene.broker, ['--room', 'front-door', '--id', 'door', ...flags]);
+    const viewer = await look(scene, 'viewer', `/?room=front-door&view${path}`);
+    await viewer.talks();
+    const { local, remote } = await viewer.path();
+    if (side !== 'the camera') assert.equal(local, 'relay', 'the way of the viewer');
+    if (side !== 'the viewer') assert.equal(remote, 'relay', 'the way of the camera');
+    const fps = await rate(viewer);
+    assert.ok(fps >= LIVE, `${fps} frames a second`);
+    await coturn.logs('an allocation of the camera', () => coturn.users.some((user) => user.endsWith(':door')));
   });
 }

@@ -4,6 +4,7 @@
 
 mod net;
 mod peer;
+mod servers;
 mod task;
 
 pub use net::local_addresses;
@@ -26,6 +27,8 @@ pub struct Options {
     pub ice_servers: Vec<IceServer>,
     /// Addresses of this machine at which the viewer may reach it.
     pub addresses: Vec<IpAddr>,
+    /// Whether the picture may go only over a relay: no other address of this machine is told then.
+    pub relay_only: bool,
 }
 
 /// Who makes the offer.

@@ -73,6 +73,8 @@ impl Sockets {
 
 async fn socket(address: IpAddr) -> io::Result<(SocketAddr, UdpSocket)> {
     let socket = UdpSocket::bind((address, 0)).await?;
+    // Until the runtime has seen it once, nothing can be sent without waiting.
+    socket.writable().await?;
     Ok((socket.local_addr()?, socket))
 }
 

@@ -10,7 +10,7 @@ use str0m::format::{Codec as Format, PayloadParams};
 use str0m::media::{Direction, MediaKind, MediaTime, Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
-use tracing::{debug, warn};
+use tracing::debug;
 
 /// Candidates that may come before the description that they belong to.
 const HELD: usize = 100;
@@ -117,7 +117,10 @@ impl Peer {
                 let offer = SdpOffer::from_sdp_string(&watching(&sdp)).map_err(|error| unusable(error.to_string()))?;
                 self.pending = None;
                 let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|error| unusable(error.to_string()))?;
+                // The first one: `Event::MediaAdded` comes only when the connection stands.
+                self.mid = self.mid.or_else(|| Some(Mid::from(picture_section(&sdp)?)));
                 self.described();
+                self.check_payload()?;
                 Ok(Some(Signal::Answer { sdp: answer.to_sdp_string() }))
             }
             Signal::Answer { sdp } => {
@@ -210,10 +213,6 @@ impl Peer {
                 {
                     return Ok(Want::Connected);
                 }
-                Event::MediaAdded(media) if media.kind == MediaKind::Video && self.mid.is_none() => {
-                    self.mid = Some(media.mid);
-                    self.check_payload()?;
-                }
                 Event::KeyframeRequest(_) => {
                     self.stats.key_frame_requests += 1;
                     return Ok(Want::KeyFrame);
@@ -229,11 +228,6 @@ impl Peer {
                 _ => {}
             }
         }
-    }
-
-    /// Whether the offer of the viewer has a place for a picture.
-    pub(super) fn has_picture(&self) -> bool {
-        self.payload.is_some()
     }
 
     fn described(&mut self) {
@@ -258,7 +252,9 @@ impl Peer {
 
     /// Chooses the payload type, once both descriptions are there.
     fn check_payload(&mut self) -> Result<(), Ended> {
-        let Some(mid) = self.mid else { return Ok(()) };
+        let Some(mid) = self.mid else {
+            return Err(Ended::Unusable("there is no place for a picture in its offer".into()));
+        };
         let codec = self.codec;
         let suits = |params: &&PayloadParams| match codec {
             Codec::H264 => params.spec().codec == Format::H264,
@@ -273,9 +269,10 @@ impl Peer {
         });
         self.payload = payload;
         if payload.is_none() {
-            let why = format!("it does not take {}, which this picture is encoded as", codec.name());
-            warn!("{why}");
-            return Err(Ended::Unusable(why));
+            return Err(Ended::Unusable(format!(
+                "it does not take {}, which this picture is encoded as",
+                codec.name()
+            )));
         }
         Ok(())
     }
@@ -289,4 +286,10 @@ fn watching(sdp: &str) -> String {
         other => other.to_owned(),
     };
     sdp.lines().map(direction).map(|line| line + "\r\n").collect()
+}
+
+/// The name of the first section for a picture (RFC 8843, `a=mid`).
+fn picture_section(sdp: &str) -> Option<&str> {
+    let section = sdp.split("\nm=").skip(1).find(|section| section.starts_with("video "))?;
+    section.lines().find_map(|line| line.strip_prefix("a=mid:")).map(str::trim)
 }

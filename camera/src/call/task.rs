@@ -4,13 +4,15 @@
 
 use super::net::Sockets;
 use super::peer::{Peer, Want};
+use super::servers::{self, Input, Output, Servers};
 use super::{Begin, Ended, Happened, Options};
 use crate::signal::Signal;
 use crate::source::Frame;
 use protocol::Connection;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use str0m::Candidate;
+use str0m::{Candidate, CandidateKind};
 use tokio::sync::{broadcast, mpsc};
 use tracing::debug;
 
@@ -31,6 +33,7 @@ struct Running<T> {
     options: Options,
     peer: Peer,
     sockets: Sockets,
+    servers: Servers,
     state: State,
     tell: T,
 }
@@ -45,13 +48,18 @@ pub(super) async fn run<T: FnMut(Happened) + Send>(
     let sockets = Sockets::open(&options.addresses).await;
     let now = Instant::now();
     let peer = Peer::new(options.feed.codec(), now);
-    let mut running = Running { options, peer, sockets, state: State::Connecting(now), tell };
+    let servers = Servers::new(now);
+    let mut running = Running { options, peer, sockets, servers, state: State::Connecting(now), tell };
     if let Err(ended) = running.keep(begin, &mut signals).await {
         (running.tell)(Happened::Ended(ended));
     }
+    // What viewer and servers are told at the end.
     running.peer.close();
-    // What the viewer is told at the end.
     while let Ok(Want::Send { from, to, bytes }) = running.peer.poll() {
+        running.send(from, to, &bytes);
+    }
+    running.servers.close(Instant::now());
+    while let Output::Send { from, to, bytes } = running.servers.poll(Instant::now()) {
         running.sockets.send(from, to, &bytes);
     }
 }
@@ -61,7 +69,7 @@ impl<T: FnMut(Happened) + Send> Running<T> {
     async fn keep(&mut self, begin: Begin, signals: &mut mpsc::UnboundedReceiver<Signal>) -> Result<(), Ended> {
         let unusable = |error: str0m::RtcError| Ended::Unusable(error.to_string());
         let addresses: Vec<_> = self.sockets.addresses().collect();
-        for address in addresses {
+        for &address in addresses.iter().filter(|_| !self.options.relay_only) {
             match Candidate::host(address, "udp") {
                 Ok(candidate) => self.peer.add_local(candidate),
                 Err(error) => debug!(%address, %error, "no candidate"),
@@ -79,12 +87,17 @@ impl<T: FnMut(Happened) + Send> Running<T> {
                 }
             }
         }
+        // The offer does not wait for names to be looked up: what servers give is said by and by.
+        let ice_servers = self.options.ice_servers.clone();
+        let looked_up = servers::look_up(&ice_servers);
+        tokio::pin!(looked_up);
+        let mut looking = true;
         let mut frames: Option<broadcast::Receiver<Arc<Frame>>> = None;
         loop {
             self.drain(&mut frames)?;
             // What was said changes what is due, which is found out when time is told.
             self.peer.tick(Instant::now()).map_err(unusable)?;
-            let until = self.drain(&mut frames)?;
+            let until = self.drain(&mut frames)?.min(self.gather());
             for candidate in self.peer.unsaid() {
                 self.say(candidate);
             }
@@ -99,8 +112,15 @@ impl<T: FnMut(Happened) + Send> Running<T> {
                     }
                     None => return Ok(()),
                 },
+                found = &mut looked_up, if looking => {
+                    looking = false;
+                    self.servers.ask(Instant::now(), found, &addresses);
+                }
                 Some(datagram) = self.sockets.next() => {
-                    self.peer.receive(Instant::now(), datagram.from, datagram.to, &datagram.bytes).map_err(unusable)?;
+                    let now = Instant::now();
+                    if let Input::Other(heard) | Input::Relayed(heard) = self.servers.receive(now, datagram) {
+                        self.peer.receive(now, heard.from, heard.to, &heard.bytes).map_err(unusable)?;
+                    }
                 }
                 frame = next(&mut frames) => match frame {
                     Ok(frame) => self.peer.send(&frame).map_err(unusable)?,
@@ -125,12 +145,8 @@ impl<T: FnMut(Happened) + Send> Running<T> {
     fn drain(&mut self, frames: &mut Option<broadcast::Receiver<Arc<Frame>>>) -> Result<Instant, Ended> {
         loop {
             match self.peer.poll()? {
-                // What is known of the media has been told by now.
-                Want::Until(_) if self.state == State::Connected && !self.peer.has_picture() => {
-                    return Err(Ended::Unusable("it has no place for a picture in its description".into()));
-                }
                 Want::Until(at) => return Ok(at),
-                Want::Send { from, to, bytes } => self.sockets.send(from, to, &bytes),
+                Want::Send { from, to, bytes } => self.send(from, to, &bytes),
                 Want::Connected if self.state == State::Connected => {}
                 Want::Connected => {
                     self.state = State::Connected;
@@ -148,6 +164,33 @@ impl<T: FnMut(Happened) + Send> Running<T> {
                 Want::Stats => (self.tell)(Happened::Stats(self.peer.stats)),
                 Want::Closed => return Err(Ended::Closed),
             }
+        }
+    }
+
+    /// Does all that servers want; until when nothing more.
+    fn gather(&mut self) -> Instant {
+        loop {
+            match self.servers.poll(Instant::now()) {
+                Output::Until(at) => return at,
+                Output::Send { from, to, bytes } => self.sockets.send(from, to, &bytes),
+                Output::Candidate(candidate)
+                    if self.options.relay_only && candidate.kind() != CandidateKind::Relayed => {}
+                Output::Candidate(candidate) => {
+                    self.peer.add_local(candidate);
+                    // The connection has something to do with it.
+                    return Instant::now();
+                }
+            }
+        }
+    }
+
+    /// To the viewer, over a relay or directly.
+    fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        if !self.servers.is_relayed(from) {
+            return self.sockets.send(from, to, bytes);
+        }
+        if let Some(Output::Send { from, to, bytes }) = self.servers.relay(Instant::now(), from, to, bytes) {
+            self.sockets.send(from, to, &bytes);
         }
     }
 
