@@ -1,9 +1,14 @@
 // A device beside the browser: the camera program is seen by the page.
 import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Camera } from './support/camera.mjs';
 import { Coturn } from './support/coturn.mjs';
+import { film } from './support/ivf.mjs';
 import { Scene, launch } from './support/scene.mjs';
+import { SOON } from './support/wait.mjs';
 
 /** @type {import('playwright-core').Browser} */
 let browser;
@@ -13,6 +18,8 @@ after(() => browser.close());
 /** What a live picture has at least, in frames a second. */
 const LIVE = 15;
 const MEASURED = 4_000;
+/** Viewers one after another; all of `make cameras`. */
+const MANY = Number(process.env['DUET_VIEWERS'] ?? 10);
 
 /**
  * How many frames a second a viewer decodes.
@@ -90,3 +97,180 @@ for (const [side, path, flags] of /** @type {const} */ ([
     await coturn.logs('an allocation of the camera', () => coturn.users.some((user) => user.endsWith(':door')));
   });
 }
+
+for (const flags of [[], ['--answer']]) {
+  test(`a film in VP8 is passed through, and goes on from a key frame for who comes late${flags.length ? ', as an answer' : ''}`, async (t) => {
+    const scene = await Scene.begin(t, browser);
+    const folder = await mkdtemp(join(tmpdir(), 'duet-film-'));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    const path = join(folder, 'film.ivf');
+    assert.equal(await film(browser, scene.broker.origin, path, { frames: 300 }), 1, 'one key frame in ten seconds');
+    await Camera.start(t, scene.broker, ['--room', 'front-door', '--source', path, ...flags]);
+    for (const name of ['first', 'second']) {
+      const viewer = await look(scene, name);
+      await viewer.talks();
+      assert.deepEqual(await received(viewer), { codec: 'video/VP8', width: 640, height: 360 });
+      const fps = await rate(viewer);
+      assert.ok(fps >= LIVE, `${fps} frames a second`);
+      await viewer.press('#leave');
+    }
+  });
+}
+
+test('four look at once, a fifth is told that all places are taken and gets the next that is free', async (t) => {
+  const scene = await Scene.begin(t, browser);
+  const camera = await Camera.start(t, scene.broker, ['--room', 'front-door', '--rooms', '4', '--name', 'Front door']);
+  await camera.says(/(waiting for a viewer[^]*){4}/);
+  /** @type {import('./support/peer.mjs').Peer[]} */
+  const viewers = [];
+  for (const number of [1, 2, 3, 4]) {
+    const viewer = await look(scene, `viewer ${number}`, '/?camera=front-door');
+    viewers.push(viewer);
+    await viewer.talks();
+    assert.equal(await viewer.text('#room-name'), number === 1 ? 'front-door' : `front-door~${number}`);
+    assert.equal(new URL(viewer.page.url()).search, '?camera=front-door', 'a link brings others to the camera, not into this room');
+    assert.match(await viewer.text('#peer-name'), /^Front door · camera$/);
+  }
+  const rates = await Promise.all(viewers.map((viewer) => rate(viewer)));
+  assert.ok(rates.every((fps) => fps >= LIVE), `${rates.map((fps) => fps.toFixed(1))} frames a second`);
+  t.diagnostic(`four at once: ${rates.map((fps) => fps.toFixed(1))} frames a second`);
+
+  const fifth = await look(scene, 'fifth', '/?camera=front-door');
+  await fifth.is('full');
+  assert.match(await fifth.text('#status'), /All places at the camera “front-door” are taken/);
+  await viewers[2]?.press('#leave');
+  await viewers[2]?.is('idle');
+  await fifth.press('#try-again');
+  await fifth.talks();
+  assert.equal(await fifth.text('#room-name'), 'front-door~3');
+
+  await fifth.page.reload();
+  await fifth.talks();
+  assert.equal(await fifth.text('#room-name'), 'front-door~3', 'a reload comes back to its place');
+});
+
+test('a viewer who is there first waits for the camera', async (t) => {
+  const scene = await Scene.begin(t, browser);
+  const viewer = await look(scene, 'viewer', '/?camera=front-door');
+  await viewer.is('waiting');
+  await Camera.start(t, scene.broker, ['--room', 'front-door'], { waits: false });
+  await viewer.talks();
+});
+
+test('who watches sees the whole screen, keeps a picture and has the sound to itself', async (t) => {
+  const scene = await Scene.begin(t, browser);
+  await Camera.start(t, scene.broker, ['--room', 'front-door', '--name', 'Front door']);
+  const viewer = await look(scene, 'viewer');
+  await viewer.talks();
+  const { page } = viewer;
+  const full = () => page.evaluate(() => document.fullscreenElement?.className);
+  await viewer.press('#full-screen');
+  await page.waitForFunction(() => document.fullscreenElement !== null, undefined, { timeout: SOON });
+  assert.equal(await full(), 'peer');
+  assert.equal(await page.locator('#full-screen').getAttribute('aria-pressed'), 'true');
+  await page.evaluate(() => document.exitFullscreen());
+
+  const [download] = await Promise.all([page.waitForEvent('download', { timeout: SOON }), viewer.press('#snapshot')]);
+  assert.match(download.suggestedFilename(), /^Front-door \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\.png$/);
+  const picture = await readFile(await download.path());
+  assert.deepEqual([picture.toString('latin1', 1, 4), picture.readUInt32BE(16), picture.readUInt32BE(20)], ['PNG', 640, 360]);
+  assert.match(await viewer.text('#notice'), /Kept as “Front-door/);
+  assert.ok(await page.locator('#sound').isDisabled(), 'the camera has no sound');
+
+  const talker = await scene.open({ name: 'talker' });
+  await talker.join('lobby');
+  await talker.is('waiting');
+  const listener = await look(scene, 'listener', '/?room=lobby&view');
+  await listener.talks();
+  const muted = () => listener.page.locator('#peer-video').evaluate((video) => /** @type {HTMLVideoElement} */ (video).muted);
+  await listener.press('#sound');
+  assert.deepEqual([await muted(), await listener.page.locator('#sound').getAttribute('aria-pressed')], [true, 'true']);
+  await listener.press('#sound');
+  assert.equal(await muted(), false);
+  assert.ok(!(await talker.page.locator('#snapshot').isVisible()), 'only who watches has these');
+});
+
+test('the picture goes on when the broker is killed, and the next viewer gets in when it is back', async (t) => {
+  const scene = await Scene.begin(t, browser);
+  const camera = await Camera.start(t, scene.broker, ['--room', 'front-door']);
+  const viewer = await look(scene, 'viewer');
+  await viewer.talks();
+  viewer.expect(/^error: WebSocket connection to .* failed/);
+  await scene.broker.kill();
+  await viewer.is('reconnecting');
+  await camera.says(/offline/);
+  assert.ok((await rate(viewer)) >= LIVE, 'without the broker');
+  await scene.broker.restart();
+  const back = performance.now();
+  await viewer.is('connected');
+  await viewer.sees();
+  assert.equal((await viewer.record()).connections, 1, 'on the connection that it had');
+  assert.ok((await rate(viewer)) >= LIVE, 'with the broker again');
+  await viewer.press('#leave');
+  const next = await look(scene, 'next');
+  await next.talks();
+  t.diagnostic(`${Math.round(performance.now() - back - MEASURED)} ms from the broker's return to the next viewer's picture, less what was measured between`);
+});
+
+test('the next viewer gets in within five seconds of the broker\'s return', async (t) => {
+  const scene = await Scene.begin(t, browser);
+  const camera = await Camera.start(t, scene.broker, ['--room', 'front-door']);
+  const next = await scene.open({ name: 'next', path: '/?room=front-door&view', allow: false });
+  next.expect(/^error: (Failed to load resource|WebSocket connection to .* failed)/);
+  await scene.broker.kill();
+  await camera.says(/offline/);
+  await scene.broker.restart();
+  const back = performance.now();
+  await next.press('#join');
+  await next.is('connected', 5_000);
+  await next.sees();
+  t.diagnostic(`${Math.round(performance.now() - back)} ms`);
+});
+
+test('a viewer that vanishes leaves its place to the next', async (t) => {
+  const scene = await Scene.begin(t, browser);
+  const camera = await Camera.start(t, scene.broker, ['--room', 'front-door']);
+  const first = await look(scene, 'first');
+  await first.talks();
+  await first.page.close({ runBeforeUnload: false });
+  const second = await look(scene, 'second');
+  await second.talks();
+  await camera.says(/viewer has left/);
+});
+
+test('a camera that was asked for one viewer ends when that one has gone', async (t) => {
+  const scene = await Scene.begin(t, browser);
+  const camera = await Camera.start(t, scene.broker, ['--room', 'front-door', '--once', '--stats']);
+  const viewer = await look(scene, 'viewer');
+  await viewer.talks();
+  await camera.says(/camera::stats.*frames=\d+ .*kbit=\d+/);
+  await viewer.press('#leave');
+  assert.equal(await camera.ended(), 0);
+});
+
+test(`${MANY} viewers one after another all see a picture, and nothing is left of them`, { timeout: 60_000 + MANY * 10_000 }, async (t) => {
+  const scene = await Scene.begin(t, browser);
+  const camera = await Camera.start(t, scene.broker, ['--room', 'front-door']);
+  const context = await scene.context({ allow: false });
+  /** @type {number[]} */
+  const times = [];
+  /** @type {number[]} */
+  const memory = [];
+  for (let number = 1; number <= MANY; number += 1) {
+    const viewer = await scene.open({ name: `viewer ${number}`, path: '/?room=front-door&view', within: context });
+    await viewer.press('#join');
+    await viewer.page.waitForFunction(() => /** @type {any} */ (window).record.firstFrame !== undefined, undefined, { timeout: SOON });
+    const { clickedJoin = 0, firstFrame = 0 } = await viewer.record();
+    times.push(firstFrame - clickedJoin);
+    await viewer.press('#leave');
+    await viewer.is('idle');
+    await viewer.note();
+    await viewer.page.close();
+    memory.push(await camera.memory());
+  }
+  times.sort((one, other) => one - other);
+  const at = (/** @type {number} */ share) => Math.round(times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? NaN);
+  const [early = NaN, late = NaN] = [memory[Math.floor(MANY / 5)], memory.at(-1)];
+  t.diagnostic(`join to first frame: median ${at(0.5)} ms, p95 ${at(0.95)} ms; memory of the camera ${early.toFixed(1)} → ${late.toFixed(1)} MiB`);
+  assert.ok(late < early + 4, `the camera has grown from ${early} to ${late} MiB`);
+});

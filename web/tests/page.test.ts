@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { ROOMS_MOST, cameraRoom, cameraRoomNumber, choosePlace } from '../src/page/camera-rooms.ts';
 import { choose, languages } from '../src/page/language.ts';
 import { mediaProblem } from '../src/page/media.ts';
-import { type Situation, name, nobody, status } from '../src/page/status.ts';
+import { snapshotName } from '../src/page/snapshot.ts';
+import { type Situation, kind as kindOf, name, nobody, status } from '../src/page/status.ts';
 import { address, note, parseAddress, readable, recall } from '../src/page/visit.ts';
 
 const { en, ko } = languages;
@@ -26,6 +28,7 @@ describe('the status line', () => {
     [{ call: 'over' }, 'over', ['call-again']],
     [{ call: 'ringing' }, 'ringing', ['answer']],
     [{ end: { why: 'full' } }, 'full', ['try-again']],
+    [{ end: { why: 'full' }, camera: 'door' }, 'full', ['try-again']],
     [{ end: { why: 'taken-over' } }, 'taken-over', ['try-again']],
     [{ end: { why: 'closed', reason: 'room-closed' } }, 'closed', ['try-again']],
     [{ end: { why: 'refused', refused: 'subscription', message: 'x' } }, 'error', ['try-again']],
@@ -93,14 +96,51 @@ test('the language is the one chosen before, else the browser\'s, else English',
 describe('addresses', () => {
   test.each(['lobby', '현관 🚪', 'a b', '100%', 'a&b=c?', '%25'])('%s comes back out of its link', (room) => {
     for (const [view, relay] of [[true, false], [false, true], [true, true], [false, false]] as const) {
-      const link = address('https://example.org', room, { view, relay });
-      expect(parseAddress(new URL(link).search)).toEqual({ room, view, relay });
-      expect(parseAddress(new URL(readable(link)).search)).toEqual({ room, view, relay });
+      for (const asked of [{ room, camera: undefined, view, relay }, { room: undefined, camera: room, view: true, relay }]) {
+        const link = address('https://example.org', asked);
+        expect(parseAddress(new URL(link).search)).toEqual(asked);
+        expect(parseAddress(new URL(readable(link)).search)).toEqual(asked);
+      }
     }
   });
 
-  test('nothing asked', () => expect(parseAddress('')).toEqual({ room: undefined, view: false, relay: false }));
-  test('letters stay letters for people', () => expect(readable(address('', '현관', { view: false, relay: false }))).toBe('/?room=현관'));
+  const nothing = { room: undefined, camera: undefined, view: false, relay: false };
+  test('nothing asked', () => expect(parseAddress('')).toEqual(nothing));
+  test('a room goes before a camera', () => expect(parseAddress('?camera=a&room=b')).toEqual({ ...nothing, room: 'b' }));
+  test('letters stay letters for people', () => expect(readable(address('', { ...nothing, room: '현관' }))).toBe('/?room=현관'));
+});
+
+describe('the rooms of a camera', () => {
+  test('are counted from the camera\'s own name on', () => {
+    expect([1, 2, 32].map((number) => cameraRoom('front-door', number))).toEqual(['front-door', 'front-door~2', 'front-door~32']);
+    for (let number = 1; number <= ROOMS_MOST; number += 1) expect(cameraRoomNumber('front-door', cameraRoom('front-door', number))).toBe(number);
+    for (const room of ['porch', 'front-door~', 'front-door~1', 'front-door~02', 'front-door~33', 'front-door~2x', 'front-door2']) {
+      expect(cameraRoomNumber('front-door', room), room).toBeUndefined();
+    }
+  });
+
+  test.each([
+    ['stay', 1, undefined],
+    ['stay', 1, 'camera'],
+    ['stay', 3, 'camera'],
+    ['next', 1, 'viewer'],
+    ['next', 2, 'viewer'],
+    ['give-up', 2, undefined],
+  ] as const)('one has to %s in room %d with %s in it', (choice, number, kind) => {
+    expect(choosePlace(number, kind && { id: 'x', info: { kind } })).toBe(choice);
+  });
+});
+
+test('a snapshot is named after what is seen, and by when', () => {
+  const now = new Date(2026, 0, 2, 3, 4, 5);
+  expect(snapshotName('Front door', now)).toBe('Front-door 2026-01-02 03.04.05.png');
+  expect(snapshotName('../현관/..', now)).toBe('현관 2026-01-02 03.04.05.png');
+  expect(snapshotName('///', now)).toBe('camera 2026-01-02 03.04.05.png');
+});
+
+test('a device is called what it is, a browser is not', () => {
+  const said = (kind: unknown) => kindOf({ id: 'x', info: { kind } }, en);
+  expect([said('camera'), said('doorbell'), said('robot'), said('browser'), said('viewer'), said(7), said('constructor')]).toEqual(['camera', 'doorbell', 'robot', '', '', '', 'constructor']);
 });
 
 describe('what a reload comes back to', () => {

@@ -1,5 +1,6 @@
 // Starts the page: who this tab is, what the address asks for, and whether a reload has to come back.
 import { identity, named, tokenClaims } from '../duet.ts';
+import { cameraRoomNumber } from './camera-rooms.ts';
 import { type Language, languages, remember, remembered } from './language.ts';
 import { Session } from './session.ts';
 import { bringsToken, takeToken } from './token.ts';
@@ -22,9 +23,9 @@ speak(language);
 
 // Whether another tab has the name takes a moment to find out; the page can be used meanwhile.
 const who = taken && claims?.peer !== undefined ? named(claims.peer, taken) : identity();
-const { room = claims?.room, view, relay } = parseAddress(location.search);
-const asked = { room, view };
-const session = new Session(who.then(({ peer }) => peer), languages[language], { relay, token: taken?.token });
+const { camera, view, relay, ...address } = parseAddress(location.search);
+const room = address.room ?? camera ?? claims?.room;
+const session = new Session(who.then(({ peer }) => peer), languages[language], { camera, relay, token: taken?.token });
 
 elements.language.addEventListener('change', () => {
   const chosen = elements.language.value as Language;
@@ -33,11 +34,12 @@ elements.language.addEventListener('change', () => {
   session.speak(languages[chosen]);
 });
 
-elements.room.value = asked.room ?? '';
-elements.watchOnly.checked = asked.view;
+elements.room.value = room ?? '';
+elements.watchOnly.checked = view;
 
-(asked.room === undefined ? elements.room : elements.join).focus();
+(room === undefined ? elements.room : elements.join).focus();
 
 const visit = recall();
-const comesBack = visit && (asked.room === undefined || asked.room === visit.room);
+const isThere = (was: string) => (camera === undefined ? room === undefined || room === was : cameraRoomNumber(camera, was) !== undefined);
+const comesBack = visit && isThere(visit.room);
 if (comesBack && (await who).returned && session.idle) void session.resume(visit);

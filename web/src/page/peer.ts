@@ -1,17 +1,24 @@
 // The other one's picture: plays it, and what stands in its place while there is none.
 import type { Peer } from '../duet.ts';
-import { type State, name } from './status.ts';
+import { type State, kind, name } from './status.ts';
 import type { Strings } from './strings/strings.ts';
 import { elements, write } from './view.ts';
 import { readable } from './visit.ts';
 
 export class PeerPicture {
   readonly #onSoundBlocked: (blocked: boolean) => void;
+  /** The person wants no sound. */
+  #silent = false;
 
   constructor(onSoundBlocked: (blocked: boolean) => void) {
     this.#onSoundBlocked = onSoundBlocked;
     const { peerVideo, soundOn } = elements;
     for (const event of ['resize', 'loadeddata', 'emptied']) peerVideo.addEventListener(event, () => this.#uncover());
+    elements.sound.addEventListener('click', () => {
+      this.#silent = !this.#silent;
+      elements.sound.ariaPressed = String(this.#silent);
+      peerVideo.muted = this.#silent;
+    });
     soundOn.addEventListener('click', () => {
       peerVideo.muted = false;
       void peerVideo.play().then(() => this.#blocked(false), () => {});
@@ -25,7 +32,7 @@ export class PeerPicture {
     this.#uncover();
     this.#blocked(false);
     if (!stream) return;
-    peerVideo.muted = false;
+    peerVideo.muted = this.#silent;
     peerVideo.play().catch((error: unknown) => {
       // Without a click on the page, as after a reload, browsers play no sound.
       if (!(error instanceof DOMException) || error.name !== 'NotAllowedError' || peerVideo.srcObject !== stream) return;
@@ -44,7 +51,11 @@ export class PeerPicture {
     write(placeholderText, alone ? strings.invite : state === 'connected' ? this.#missing(fellow, strings) : '');
     const given = name(fellow, strings);
     peerName.hidden = state !== 'connected' || given === strings.who.other;
-    write(peerName, given);
+    const what = given === strings.who.camera ? '' : kind(fellow, strings);
+    write(peerName, what === '' ? given : `${given} · ${what}`);
+    // A device without a microphone has nothing to be silenced.
+    const stream = elements.peerVideo.srcObject;
+    elements.sound.disabled = !(stream instanceof MediaStream && stream.getAudioTracks().length > 0);
   }
 
   #missing(fellow: Peer | undefined, strings: Strings): string {

@@ -1,15 +1,17 @@
 // One person's way through the page: join, be in a room, leave. It holds the situation, from which the status
 // line and the rest of the view follow.
-import { Call, Room, type RoomEnd, renew, roomProblem } from '../duet.ts';
+import { Call, type Peer, Room, type RoomEnd, renew, roomProblem } from '../duet.ts';
+import { ROOMS_MOST, cameraRoom, cameraRoomNumber, choosePlace } from './camera-rooms.ts';
 import { MediaError, allowed, mediaProblem, open } from './media.ts';
 import { Own } from './own.ts';
 import { PeerPicture } from './peer.ts';
-import { type Situation, nobody, status } from './status.ts';
+import { type Situation, name as nameOf, nobody, status } from './status.ts';
 import type { Strings } from './strings/strings.ts';
 import { workerTimers } from './timers.ts';
 import { forgetToken } from './token.ts';
 import { actions, elements, showStatus, showView, write } from './view.ts';
 import { type Mode, type Visit, address, note } from './visit.ts';
+import { Watching } from './watching.ts';
 
 type Notice = (strings: Strings) => string;
 
@@ -25,6 +27,10 @@ export class Session {
   readonly #relay: boolean;
   #relayMissing = false;
   #mode: Mode = 'camera';
+  /** The camera that the address names. */
+  readonly #camera: string | undefined;
+  /** Which of that camera's rooms is being tried, or was found; nothing when another room was asked for. */
+  #place: number | undefined;
   #room: Room | undefined;
   #call: Call | undefined;
   /** Counts the tries to join: what belongs to an older one is dropped. */
@@ -33,9 +39,11 @@ export class Session {
   readonly #timers = workerTimers();
   readonly #own: Own;
   readonly #picture: PeerPicture;
+  readonly #watching: Watching;
 
-  constructor(peer: Promise<string>, strings: Strings, { relay, token }: { relay: boolean; token: string | undefined }) {
+  constructor(peer: Promise<string>, strings: Strings, { camera, relay, token }: { camera: string | undefined; relay: boolean; token: string | undefined }) {
     this.#peer = peer;
+    this.#camera = camera;
     this.#relay = relay;
     this.#token = token;
     this.#strings = strings;
@@ -46,6 +54,10 @@ export class Session {
     this.#picture = new PeerPicture((blocked) => {
       this.#soundBlocked = blocked;
       this.#render();
+    });
+    this.#watching = new Watching({
+      name: () => nameOf(this.#situation.fellow, this.#strings),
+      onNotice: (notice) => this.#tell(notice),
     });
     this.#wire();
     this.#render();
@@ -64,7 +76,8 @@ export class Session {
 
   /** Back after a reload: the seat is still there for a while. */
   resume(visit: Visit): Promise<void> {
-    elements.room.value = visit.room;
+    if (this.#camera !== undefined) this.#place = cameraRoomNumber(this.#camera, visit.room);
+    elements.room.value = this.#camera ?? visit.room;
     elements.watchOnly.checked = visit.mode === 'view';
     return this.#enter(visit.room, visit.mode, { quick: true, over: visit.over });
   }
@@ -106,14 +119,51 @@ export class Session {
     }
     // A token's bearer has one name only, and takes the seat back.
     if (this.#situation.end?.why === 'taken-over' && this.#token === undefined) this.#peer = renew();
-    await this.#enter(room, mode, { quick: false, over: false });
+    this.#place = this.#camera !== undefined && room === this.#camera.trim().normalize('NFC') ? 1 : undefined;
+    await this.#enter(room, this.#place === undefined ? mode : 'view', { quick: false, over: false });
+  }
+
+  /** Goes on from one of the camera's rooms to the next, unless there is none. */
+  #tryNext(camera: string, place: number): void {
+    this.#abandon();
+    if (place >= ROOMS_MOST) return this.#giveUp(camera);
+    this.#place = place + 1;
+    void this.#enter(cameraRoom(camera, this.#place), 'view', { quick: false, over: false });
+  }
+
+  /** The camera holds no more rooms, and each is taken. */
+  #giveUp(camera: string): void {
+    this.#abandon();
+    this.#ended({ why: 'full' });
+    this.#change({ room: camera, camera });
+  }
+
+  /** Leaves a room that is not the right one, without a word to the person. */
+  #abandon(): void {
+    this.#try += 1;
+    const room = this.#room;
+    this.#room = undefined;
+    this.#call = undefined;
+    room?.leave();
+  }
+
+  /** Whether the room that was entered is the one to stay in; if not, another is tried. */
+  #stays(fellow: Peer | undefined): boolean {
+    const camera = this.#camera;
+    const place = this.#place;
+    if (camera === undefined || place === undefined) return true;
+    const choice = choosePlace(place, fellow);
+    if (choice === 'next') this.#tryNext(camera, place);
+    if (choice === 'give-up') this.#giveUp(camera);
+    return choice === 'stay';
   }
 
   async #enter(room: string, mode: Mode, { quick, over }: { quick: boolean; over: boolean }): Promise<void> {
     const turn = (this.#try += 1);
     this.#mode = mode;
     this.#notice = undefined;
-    this.#situation = { ...nobody, room, asking: mode !== 'view' };
+    const camera = this.#place === undefined ? undefined : this.#camera;
+    this.#situation = { ...nobody, room, camera, asking: mode !== 'view' };
     this.#render();
     const media = mode === 'view' ? Promise.resolve(undefined) : open(mode === 'camera');
     // It may be refused before it is waited for.
@@ -135,6 +185,9 @@ export class Session {
   #open(name: string, peer: string, over: boolean): void {
     const url = new URL('/mqtt', location.href);
     url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
+    // What an abandoned room still tells is no news any more.
+    const turn = this.#try;
+    const mine = () => turn === this.#try;
     const room = new Room({
       url,
       room: name,
@@ -143,12 +196,14 @@ export class Session {
       timers: this.#timers,
       ...(this.#token !== undefined && { token: this.#token }),
       on: {
-        status: (roomStatus) => this.#change({ roomStatus, ...(roomStatus === 'inside' && { beenInside: true, unanswered: 0 }) }),
+        status: (roomStatus) => mine() && this.#change({ roomStatus, ...(roomStatus === 'inside' && { beenInside: true, unanswered: 0 }) }),
         created: ({ peer: fellow, resumed, iceServers }) => {
+          if (!resumed && !this.#stays(fellow)) return;
           this.#look(iceServers);
           this.#change({ fellow, ...(!resumed && { left: undefined }) });
         },
-        joined: ({ peer: fellow, iceServers }) => {
+        joined: ({ peer: fellow, resumed, iceServers }) => {
+          if (!resumed && !this.#stays(fellow)) return;
           this.#look(iceServers);
           this.#change({ fellow, left: undefined });
         },
@@ -159,7 +214,11 @@ export class Session {
           // A candidate on its way to somebody who has just left is no news.
           if (code !== 'not-a-member') this.#tell(({ brokerError }) => brokerError(message));
         },
-        ended: (end) => this.#ended(end),
+        ended: (end) => {
+          if (!mine()) return;
+          if (end.why === 'full' && this.#camera !== undefined && this.#place !== undefined) return this.#tryNext(this.#camera, this.#place);
+          this.#ended(end);
+        },
       },
     });
     this.#room = room;
@@ -167,13 +226,14 @@ export class Session {
       over,
       ...(this.#relay && { iceTransportPolicy: 'relay' }),
       on: {
-        state: (call) => this.#change({ call }),
-        stream: (stream) => this.#picture.show(stream),
+        state: (call) => mine() && this.#change({ call }),
+        stream: (stream) => mine() && this.#picture.show(stream),
         error: (error) => this.#callError(error),
       },
     });
     this.#remember(over);
-    history.replaceState(null, '', address('', name, { view: this.#mode === 'view', relay: this.#relay }));
+    history.replaceState(null, '', this.#address('', this.#relay));
+    this.#watching.offer(this.#mode === 'view');
     elements.user.hidden = this.#mode === 'view';
     this.#change({ roomStatus: room.status });
     showView('stage');
@@ -254,7 +314,12 @@ export class Session {
 
   #link(): string {
     // Which way the other one goes is up to them: one side's relay is enough for both.
-    return address(location.origin, this.#situation.room, { view: this.#mode === 'view', relay: false });
+    return this.#address(location.origin, false);
+  }
+
+  #address(origin: string, relay: boolean): string {
+    const { room, camera } = this.#situation;
+    return address(origin, { room, camera, view: this.#mode === 'view', relay });
   }
 
   #callError(error: unknown): void {

@@ -18,6 +18,8 @@ export interface Situation {
   end: RoomEnd | undefined;
   /** Whether a link has brought a token along. */
   byLink: boolean;
+  /** The camera of which a free place is sought. */
+  camera: string | undefined;
   call: CallState;
   fellow: Peer | undefined;
   left: LeftReason | undefined;
@@ -60,6 +62,7 @@ export const nobody: Situation = {
   unanswered: 0,
   end: undefined,
   byLink: false,
+  camera: undefined,
   call: 'waiting',
   fellow: undefined,
   left: undefined,
@@ -110,13 +113,13 @@ function inside(situation: Situation, strings: Strings): Status {
   }
 }
 
-function ended(end: RoomEnd, { room, byLink }: Situation, strings: Strings): Status {
+function ended(end: RoomEnd, { room, byLink, camera }: Situation, strings: Strings): Status {
   const say = strings.status;
   switch (end.why) {
     case 'left':
       return { state: 'idle', text: say.goodbye, tone: 'quiet', actions: [] };
     case 'full':
-      return { state: 'full', text: say.full(room), tone: 'bad', actions: ['try-again'] };
+      return { state: 'full', text: camera === undefined ? say.full(room) : say.allTaken(camera), tone: 'bad', actions: ['try-again'] };
     case 'taken-over':
       return { state: 'taken-over', text: say.takenOver, tone: 'bad', actions: ['try-again'] };
     case 'refused':
@@ -164,4 +167,11 @@ export function name(peer: Peer | undefined, strings: Strings): string {
   const { name: given, kind } = peer?.info ?? {};
   if (typeof given === 'string' && given.trim() !== '') return given.trim().slice(0, 60);
   return kind === 'camera' ? strings.who.camera : strings.who.other;
+}
+
+/** What kind of device the other one is; nothing for a person's browser. */
+export function kind(peer: Peer | undefined, strings: Strings): string {
+  const { kind: told } = peer?.info ?? {};
+  if (typeof told !== 'string' || ['', 'browser', 'viewer'].includes(told.trim())) return '';
+  return Object.hasOwn(strings.kinds, told) ? String(strings.kinds[told]) : told.trim().slice(0, 30);
 }

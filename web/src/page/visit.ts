@@ -28,16 +28,30 @@ export function note(visit: Visit | undefined, storage: Pick<Storage, 'setItem' 
   else storage.removeItem(KEY);
 }
 
-/** What an address asks for: `/?room=NAME`, `&view` for only looking, and `&relay` for no other way than over a relay. */
-export function parseAddress(search: string): { room: string | undefined; view: boolean; relay: boolean } {
-  const parameters = new URLSearchParams(search);
-  return { room: parameters.get('room') ?? undefined, view: parameters.has('view'), relay: parameters.has('relay') };
+export interface Asked {
+  room: string | undefined;
+  /** The camera of which a free room is sought; then there is no room. */
+  camera: string | undefined;
+  view: boolean;
+  relay: boolean;
 }
 
-/** The address that brings somebody to a room. */
-export function address(origin: string, room: string, { view, relay }: { view: boolean; relay: boolean }): string {
-  const value = encodeURIComponent(room).replaceAll('%20', '+');
-  return `${origin}/?room=${value}${view ? '&view' : ''}${relay ? '&relay' : ''}`;
+/**
+ * What an address asks for: `/?room=NAME`, `&view` for only looking, and `&relay` for no other way than over a relay; or
+ * `/?camera=NAME`, which looks, in the first of the camera's rooms that is free.
+ */
+export function parseAddress(search: string): Asked {
+  const parameters = new URLSearchParams(search);
+  const room = parameters.get('room') ?? undefined;
+  const camera = room === undefined ? (parameters.get('camera') ?? undefined) : undefined;
+  return { room, camera, view: parameters.has('view') || camera !== undefined, relay: parameters.has('relay') };
+}
+
+/** The address that brings somebody to a room, or to a camera. */
+export function address(origin: string, { room, camera, view, relay }: Asked): string {
+  const value = (name: string) => encodeURIComponent(name).replaceAll('%20', '+');
+  const place = camera === undefined ? `room=${value(room ?? '')}${view ? '&view' : ''}` : `camera=${value(camera)}`;
+  return `${origin}/?${place}${relay ? '&relay' : ''}`;
 }
 
 /** The same address for people to read: browsers take letters of every language as they are. */

@@ -23,6 +23,9 @@ export const en: Strings = {
   mute: 'Mute',
   camera: 'Camera off',
   devices: 'Devices',
+  sound: 'Sound off',
+  fullScreen: 'Full screen',
+  snapshot: 'Snapshot',
   copyLink: 'Copy link',
   copied: 'Copied',
   hangUp: 'Hang up',
@@ -32,6 +35,8 @@ export const en: Strings = {
   soundOnly: 'Sound only',
   onlyWatching: 'The other one is only watching',
   noPicture: 'No picture yet',
+  kept: (file) => `Kept as “${file}”`,
+  noFullScreen: 'The browser does not allow the full screen.',
 
   tryAgain: 'Try again',
   callAgain: 'Call again',
@@ -66,6 +71,7 @@ export const en: Strings = {
     over: 'The call is over. You are both still in the room.',
     ringing: (who) => `${capital(who)} would like to talk again.`,
     full: (room) => `The room “${room}” is full: two are inside already.`,
+    allTaken: (camera) => `All places at the camera “${camera}” are taken.`,
     takenOver: 'Another tab has taken this seat over.',
     refused: (message) => `The broker does not let this page in: ${message}`,
     linkRefused: 'This link does not let you in: it has expired, or is not for this. Ask for a new one.',
@@ -77,6 +83,7 @@ export const en: Strings = {
   },
 
   who: { other: 'the other one', camera: 'the camera' },
+  kinds: { camera: 'camera', doorbell: 'doorbell' },
 
   media: {
     denied: 'The browser was told not to give this page the camera and the microphone. Allow them beside the address bar and try again.',

@@ -25,6 +25,9 @@ export const ko: Strings = {
   mute: '음소거',
   camera: '카메라 끄기',
   devices: '장치',
+  sound: '소리 끄기',
+  fullScreen: '전체 화면',
+  snapshot: '사진 저장',
   copyLink: '링크 복사',
   copied: '복사됨',
   hangUp: '끊기',
@@ -34,6 +37,8 @@ export const ko: Strings = {
   soundOnly: '소리만 나옵니다',
   onlyWatching: '상대방은 보기만 하고 있습니다',
   noPicture: '아직 영상이 없습니다',
+  kept: (file) => `‘${file}’ 파일로 저장했습니다`,
+  noFullScreen: '브라우저가 전체 화면을 허용하지 않습니다.',
 
   tryAgain: '다시 시도',
   callAgain: '다시 통화',
@@ -68,6 +73,7 @@ export const ko: Strings = {
     over: '통화가 끝났습니다. 두 사람 모두 아직 방에 있습니다.',
     ringing: (who) => `${particle(who, '이', '가')} 다시 통화하고 싶어 합니다.`,
     full: (room) => `‘${room}’ 방이 찼습니다. 이미 두 사람이 있습니다.`,
+    allTaken: (camera) => `‘${camera}’ 카메라를 볼 수 있는 자리가 모두 찼습니다.`,
     takenOver: '다른 탭이 이 자리를 가져갔습니다.',
     refused: (message) => `브로커가 이 페이지의 접속을 거부했습니다: ${message}`,
     linkRefused: '이 링크로는 들어갈 수 없습니다. 기한이 지났거나 이곳에 맞지 않는 링크입니다. 새 링크를 요청하세요.',
@@ -79,6 +85,7 @@ export const ko: Strings = {
   },
 
   who: { other: '상대방', camera: '카메라' },
+  kinds: { camera: '카메라', doorbell: '초인종' },
 
   media: {
     denied: '브라우저에서 카메라와 마이크 사용이 거부되었습니다. 주소창 옆에서 허용한 뒤 다시 시도하세요.',

@@ -20,6 +20,9 @@ export interface Strings {
   mute: string;
   camera: string;
   devices: string;
+  sound: string;
+  fullScreen: string;
+  snapshot: string;
   copyLink: string;
   copied: string;
   hangUp: string;
@@ -29,6 +32,8 @@ export interface Strings {
   soundOnly: string;
   onlyWatching: string;
   noPicture: string;
+  kept: (file: string) => string;
+  noFullScreen: string;
 
   tryAgain: string;
   callAgain: string;
@@ -63,6 +68,7 @@ export interface Strings {
     over: string;
     ringing: (who: string) => string;
     full: (room: string) => string;
+    allTaken: (camera: string) => string;
     takenOver: string;
     refused: (message: string) => string;
     linkRefused: string;
@@ -74,6 +80,8 @@ export interface Strings {
   };
 
   who: { other: string; camera: string };
+  /** What devices are, after their names. Those that are not here say it themselves. */
+  kinds: Record<string, string>;
 
   media: {
     denied: string;
