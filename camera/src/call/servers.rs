@@ -325,6 +325,7 @@ impl Turn {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "any time will do")]
 mod tests {
     use super::*;
     use stun_proto::types::prelude::MessageWriteExt;
