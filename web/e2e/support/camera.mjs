@@ -14,7 +14,7 @@ process.once('exit', () => {
 });
 
 /** The binary: `DUET_CAMERA`, else what Cargo has built, the release before the debug one. */
-function binary() {
+export function binary() {
   const named = process.env['DUET_CAMERA'];
   const built = ['release', 'debug'].map((profile) => fileURLToPath(new URL(`../../../target/${profile}/camera`, import.meta.url)));
   const found = (named ? [named] : built).find((path) => existsSync(path));
