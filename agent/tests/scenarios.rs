@@ -84,13 +84,9 @@ impl Alone {
     }
 
     fn signal(&mut self, room: &str, from: &str, to: &str, message: &Value) {
-        match self.rooms.may_signal(room, from, to) {
-            Verdict::Allowed => {
-                self.rooms.count_signal(room);
-                self.deliver(room, to, from, message.clone());
-            }
+        match self.rooms.pass_signal(room, from, to) {
+            Verdict::Allowed => self.deliver(room, to, from, message.clone()),
             Verdict::ToAway => {
-                self.rooms.count_signal(room);
                 let held = self.held.entry((room.into(), to.into())).or_default();
                 held.push(addressed(room, from, message.clone()));
             }

@@ -1,6 +1,8 @@
 //! The backbone: rumqttd's router between everything that is said and everybody who is to hear it.
 //!
-//! One link carries frames in and one carries them out, over one topic. Both limits come from how
+//! One link carries frames in and one carries them out, over one topic, and all that wait for their
+//! turn go in one batch: what the router does for one message costs as much as everything that
+//! Duet does. Both limits come from how
 //! the router works: it never forgets a topic, filter or client name (260 bytes for each topic, 9 KB
 //! for each client that came and went), and a reader that falls behind its commit log is silently
 //! moved to the log's head. So names here are fixed, and the uplink keeps no more than 512 KiB (`WINDOW`)
@@ -11,7 +13,7 @@
 //! thousand that have much to say cannot keep out the one that has little. Those that are held back
 //! for sending too much stand in a line of their own, and may fill an eighth of the window.
 
-use bytes::Bytes;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use parking_lot::Mutex;
 use rumqttd::local::{LinkBuilder, LinkError, LinkRx, LinkTx};
 use rumqttd::protocol::{Packet, Publish};
@@ -33,7 +35,13 @@ const SEGMENT: usize = 128 * 1024;
 const SEGMENTS: usize = 8;
 /// The one topic of the backbone; the real topic travels in the frame.
 const LANE: &str = "lane";
-/// What the router counts for a frame besides its bytes.
+/// A batch of at least so many bytes takes no more frames.
+const BATCH: usize = 16 * 1024;
+/// What a batch has room for to begin with; mostly it is one message.
+const FIRST: usize = 512;
+/// Each frame comes after its length in so many bytes.
+const LENGTH: usize = 4;
+/// What the router counts for a batch besides its bytes.
 const OVERHEAD: usize = 4 + LANE.len();
 
 /// Why there is no backbone.
@@ -68,8 +76,8 @@ pub struct Uplink(Mutex<Inner>);
 
 struct Inner {
     link: LinkTx,
-    /// Accepted, not yet handed to the router.
-    waiting: VecDeque<Bytes>,
+    /// Batches of what is accepted and not yet handed to the router; the last may grow.
+    waiting: VecDeque<BytesMut>,
     waiting_bytes: usize,
     /// Handed to the router, not yet seen by the downlink.
     in_flight: usize,
@@ -84,6 +92,12 @@ struct Inner {
 pub struct Downlink {
     link: LinkRx,
     uplink: Arc<Uplink>,
+}
+
+/// Frames that have crossed together.
+pub struct Batch {
+    rest: Bytes,
+    size: usize,
 }
 
 /// Starts the router's thread and links to it. Blocks for a moment.
@@ -115,13 +129,12 @@ pub fn start() -> Result<(Arc<Uplink>, Downlink), BackboneError> {
 }
 
 impl Uplink {
-    /// Accepts a frame. It is handed over when this turn of the event loop has run, so that frames
-    /// of many sessions wake the router once. Never fails and never blocks; whoever reads from a
-    /// socket asks [`Self::poll_room`] first.
-    pub fn push(&self, frame: Bytes) {
+    /// Accepts a frame, which `write` appends to what it is given. It is handed over when this turn
+    /// of the event loop has run, so that frames of many sessions wake the router once. Never fails
+    /// and never blocks; whoever reads from a socket asks [`Self::poll_room`] first.
+    pub fn push(&self, write: impl FnOnce(&mut BytesMut)) {
         let mut inner = self.0.lock();
-        inner.waiting_bytes += frame.len() + OVERHEAD;
-        inner.waiting.push_back(frame);
+        inner.waiting_bytes += append(&mut inner.waiting, write);
         if let Some(pump) = inner.pump.take() {
             pump.wake();
         }
@@ -228,38 +241,62 @@ impl Inner {
         {
             let mut buffer = link.buffer();
             while *in_flight < WINDOW
-                && let Some(frame) = waiting.pop_front()
+                && let Some(batch) = waiting.pop_front()
             {
-                let size = frame.len() + OVERHEAD;
-                *waiting_bytes -= size;
-                *in_flight += size;
-                buffer.extend(last.replace(frame).map(packet));
+                *waiting_bytes -= batch.len();
+                *in_flight += batch.len() + OVERHEAD;
+                buffer.extend(last.replace(batch.freeze()).map(packet));
             }
         }
-        // Publishing the last of the batch also tells the router that there is data.
-        if let Some(frame) = last {
-            link.publish(LANE, frame)?;
+        // Publishing the last batch also tells the router that there is data.
+        if let Some(batch) = last {
+            link.publish(LANE, batch)?;
         }
         Ok(())
     }
 }
 
-fn packet(frame: Bytes) -> Packet {
-    Packet::Publish(Publish::new(Bytes::from_static(LANE.as_bytes()), frame, false), None)
+/// Appends a frame to the last batch, or begins one; how many bytes that took.
+fn append(batches: &mut VecDeque<BytesMut>, write: impl FnOnce(&mut BytesMut)) -> usize {
+    if batches.back().is_none_or(|batch| batch.len() >= BATCH) {
+        batches.push_back(BytesMut::with_capacity(FIRST));
+    }
+    let Some(batch) = batches.back_mut() else { return 0 };
+    let start = batch.len();
+    batch.put_bytes(0, LENGTH);
+    write(batch);
+    let length = u32::try_from(batch.len() - start - LENGTH).unwrap_or(u32::MAX);
+    batch[start..start + LENGTH].copy_from_slice(&length.to_be_bytes());
+    batch.len() - start
+}
+
+fn packet(batch: Bytes) -> Packet {
+    Packet::Publish(Publish::new(Bytes::from_static(LANE.as_bytes()), batch, false), None)
+}
+
+impl Iterator for Batch {
+    type Item = Bytes;
+
+    /// The next frame. Whoever keeps it keeps no more than twice its size.
+    fn next(&mut self) -> Option<Bytes> {
+        let length = usize::try_from(self.rest.try_get_u32().ok()?).ok()?;
+        let frame = self.rest.split_to(length.min(self.rest.len()));
+        Some(if 2 * length >= self.size { frame } else { Bytes::copy_from_slice(&frame) })
+    }
 }
 
 impl Downlink {
-    /// The next frame; `None` where the router had something else to say. Frames that are already
+    /// The next frames; `None` where the router had something else to say. Those that are already
     /// here come without waiting. Cancel-safe.
     ///
     /// # Errors
     /// When the router has gone.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, BackboneError> {
+    pub async fn next(&mut self) -> Result<Option<Batch>, BackboneError> {
         match self.link.next().await? {
             Some(Notification::Forward(forward)) => {
-                let frame = forward.publish.payload;
-                self.uplink.release(frame.len() + OVERHEAD);
-                Ok(Some(frame))
+                let rest = forward.publish.payload;
+                self.uplink.release(rest.len() + OVERHEAD);
+                Ok(Some(Batch { size: rest.len(), rest }))
             }
             Some(Notification::Unschedule) => {
                 self.link.ready()?;
@@ -286,20 +323,46 @@ mod tests {
         let total: u32 = 80;
         let body = vec![7; 128 * 1024];
         for number in 0..total {
-            let mut frame = number.to_be_bytes().to_vec();
-            frame.extend_from_slice(&body);
-            uplink.push(frame.into());
+            uplink.push(|out| {
+                out.put_u32(number);
+                out.put_slice(&body);
+            });
         }
         let mut expected = 0;
         while expected < total {
-            if let Some(frame) = downlink.next().await.unwrap() {
+            for frame in downlink.next().await.unwrap().into_iter().flatten() {
                 assert_eq!(frame[..4], expected.to_be_bytes(), "in order and without a gap");
+                assert_eq!(frame[4..], body);
                 expected += 1;
-                tokio::task::yield_now().await;
             }
+            tokio::task::yield_now().await;
         }
         assert!(uplink.is_idle());
         pump.abort();
+    }
+
+    #[tokio::test]
+    async fn what_waits_crosses_together_and_a_frame_that_is_kept_keeps_little_else() {
+        let (uplink, mut downlink) = start().unwrap();
+        let sizes = [10, 0, 300, 3 * BATCH, 20, BATCH, 5];
+        for size in sizes {
+            uplink.push(|out| out.put_bytes(u8::try_from(size % 251).unwrap(), size));
+        }
+        uplink.0.lock().hand_over().unwrap();
+        let mut batches = Vec::new();
+        while batches.iter().map(Vec::len).sum::<usize>() < sizes.len() {
+            let batch = downlink.next().await.unwrap();
+            batches.extend(batch.map(|batch| batch.collect::<Vec<Bytes>>()));
+        }
+        assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [4, 2, 1]);
+        let frames: Vec<Bytes> = batches.into_iter().flatten().collect();
+        assert_eq!(frames.iter().map(Bytes::len).collect::<Vec<_>>(), sizes);
+        for frame in frames {
+            let size = frame.len();
+            assert!(frame.iter().all(|byte| usize::from(*byte) == size % 251));
+            // The long ones are views of their batches, which the router's log keeps as well.
+            assert!(size >= BATCH || [0, 5].contains(&size) || frame.is_unique(), "{size}");
+        }
     }
 
     #[tokio::test]
@@ -308,7 +371,7 @@ mod tests {
         let room = |uplink: &Uplink| uplink.has_room(Class::Ordinary);
         assert!(room(&uplink));
         for _ in 0..5 {
-            uplink.push(vec![0; 128 * 1024].into());
+            uplink.push(|out| out.put_bytes(0, 128 * 1024));
         }
         assert!(!room(&uplink), "more than the window waits");
         uplink.0.lock().hand_over().unwrap();
@@ -333,7 +396,7 @@ mod tests {
     #[tokio::test]
     async fn who_waits_for_room_is_woken_in_line_and_the_held_back_last() {
         let (uplink, _downlink) = start().unwrap();
-        uplink.push(vec![0; WINDOW].into());
+        uplink.push(|out| out.put_bytes(0, WINDOW));
         let sleepers: Vec<Arc<Sleeper>> = (0..8).map(|_| Arc::default()).collect();
         let woken =
             || -> Vec<usize> { sleepers.iter().map(|s| s.0.load(std::sync::atomic::Ordering::Relaxed)).collect() };

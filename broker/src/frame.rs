@@ -1,4 +1,4 @@
-//! What crosses the backbone: one buffer a frame, taken apart on the other side without copying.
+//! What crosses the backbone, frame by frame; on the other side a frame is taken apart without copying.
 //!
 //! ```text
 //! kind u8 | flags u8 | len(from) u8 | len(topic) u16 | len(properties) u32 | from topic properties payload
@@ -7,6 +7,7 @@
 //! has said before: that its connection has ended, and that it was refused something.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use bytestring::ByteString;
 use protocol::{ErrorCode, PeerId};
 
 /// Quality of service, MQTT 4.3.
@@ -62,7 +63,7 @@ impl Flags {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     from: Bytes,
-    topic: Bytes,
+    topic: ByteString,
     /// Properties to be passed on, encoded as MQTT 5.0 has them, without their length.
     pub properties: Bytes,
     /// The application's bytes.
@@ -96,12 +97,12 @@ impl Message {
 
     /// The topic.
     pub fn topic(&self) -> &str {
-        text(&self.topic)
+        &self.topic
     }
 
-    /// The topic's bytes, for the wire.
-    pub fn topic_bytes(&self) -> &Bytes {
-        &self.topic
+    /// The topic, as something that lives on without the message.
+    pub fn shared_topic(&self) -> ByteString {
+        self.topic.clone()
     }
 
     /// Bytes that the message holds, for bounds of queues.
@@ -148,51 +149,45 @@ const CODES: [ErrorCode; 6] = [
     ErrorCode::UnsupportedVersion,
 ];
 
-/// Writes a message's frame. `properties` gets the encoded properties appended.
+/// Writes a message's frame to the end of `out`. `properties` gets the encoded properties appended.
 pub fn publish(
+    out: &mut BytesMut,
     from: &PeerId,
     topic: &str,
     flags: Flags,
     properties: impl FnOnce(&mut BytesMut),
     payload: &[u8],
-) -> Bytes {
-    let from = from.as_str();
-    let mut frame = BytesMut::with_capacity(HEADER + from.len() + topic.len() + payload.len());
-    header(&mut frame, PUBLISH, flags.to_bits(), from, topic);
-    let before = frame.len();
-    properties(&mut frame);
-    let length = u32::try_from(frame.len() - before).unwrap_or(0);
-    frame[5..9].copy_from_slice(&length.to_be_bytes());
-    frame.put_slice(payload);
-    frame.freeze()
+) {
+    let (start, from) = (out.len(), from.as_str());
+    out.reserve(HEADER + from.len() + topic.len() + payload.len());
+    header(out, PUBLISH, flags.to_bits(), from, topic);
+    let before = out.len();
+    properties(out);
+    let length = u32::try_from(out.len() - before).unwrap_or(0);
+    out[start + 5..start + HEADER].copy_from_slice(&length.to_be_bytes());
+    out.put_slice(payload);
 }
 
 impl Frame {
-    /// Writes a notice (or, less directly than [`publish`], a message).
-    pub fn encode(&self) -> Bytes {
+    /// Writes a notice (or, less directly than [`publish`], a message) to the end of `out`.
+    pub fn encode(&self, out: &mut BytesMut) {
         match self {
             Frame::Publish(message) => {
-                let mut frame = BytesMut::new();
+                let start = out.len();
                 let Message { qos, retain, may_create, .. } = *message;
                 let flags = Flags { qos, retain, may_create };
-                header(&mut frame, PUBLISH, flags.to_bits(), message.from(), message.topic());
-                frame.put_slice(&message.properties);
-                frame[5..9].copy_from_slice(&u32::try_from(message.properties.len()).unwrap_or(0).to_be_bytes());
-                frame.put_slice(&message.payload);
-                frame.freeze()
+                header(out, PUBLISH, flags.to_bits(), message.from(), message.topic());
+                out.put_slice(&message.properties);
+                let length = u32::try_from(message.properties.len()).unwrap_or(0);
+                out[start + 5..start + HEADER].copy_from_slice(&length.to_be_bytes());
+                out.put_slice(&message.payload);
             }
-            Frame::Ended { client, lost } => {
-                let mut frame = BytesMut::new();
-                header(&mut frame, ENDED, u8::from(*lost), client.as_str(), "");
-                frame.freeze()
-            }
+            Frame::Ended { client, lost } => header(out, ENDED, u8::from(*lost), client.as_str(), ""),
             Frame::Refused { client, room, code, why } => {
-                let mut frame = BytesMut::new();
                 let code = CODES.iter().position(|c| c == code).unwrap_or_default();
                 let code = u8::try_from(code).unwrap_or_default();
-                header(&mut frame, REFUSED, code, client.as_str(), room.as_deref().unwrap_or_default());
-                frame.put_slice(why.as_bytes());
-                frame.freeze()
+                header(out, REFUSED, code, client.as_str(), room.as_deref().unwrap_or_default());
+                out.put_slice(why.as_bytes());
             }
         }
     }
@@ -215,7 +210,7 @@ impl Frame {
                 let Flags { qos, retain, may_create } = Flags::from_bits(flags);
                 Some(Frame::Publish(Message {
                     from: frame.slice(HEADER..topic_at),
-                    topic: frame.slice(topic_at..properties_at),
+                    topic: frame.slice(topic_at..properties_at).try_into().ok()?,
                     properties: frame.slice(properties_at..payload_at),
                     payload: frame.slice(payload_at..),
                     qos,
@@ -248,6 +243,7 @@ fn header(frame: &mut BytesMut, kind: u8, flags: u8, from: &str, topic: &str) {
     frame.put_slice(&topic.as_bytes()[..topic.len().min(usize::from(u16::MAX))]);
 }
 
+/// The text that some part of a frame is: it was text when it was put there.
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
@@ -259,6 +255,12 @@ mod tests {
 
     fn peer() -> PeerId {
         PeerId::new("alice").unwrap()
+    }
+
+    fn encoded(frame: &Frame) -> Bytes {
+        let mut out = BytesMut::from(&b"before"[..]);
+        frame.encode(&mut out);
+        out.split_off(6).freeze()
     }
 
     #[test]
@@ -274,7 +276,7 @@ mod tests {
                 why: String::new(),
             },
         ] {
-            assert_eq!(Frame::decode(frame.encode()), Some(frame));
+            assert_eq!(Frame::decode(encoded(&frame)), Some(frame));
         }
     }
 
@@ -285,14 +287,15 @@ mod tests {
             qos in 0..3u8, retain: bool, may_create: bool
         ) {
             let flags = Flags { qos: Qos::from_bits(qos), retain, may_create };
-            let bytes = publish(&peer(), &topic, flags, |out| out.put_slice(&properties), &payload);
-            let Some(Frame::Publish(message)) = Frame::decode(bytes) else { panic!("no message") };
+            let mut out = BytesMut::from(&b"before"[..]);
+            publish(&mut out, &peer(), &topic, flags, |out| out.put_slice(&properties), &payload);
+            let Some(Frame::Publish(message)) = Frame::decode(out.split_off(6).freeze()) else { panic!("no message") };
             prop_assert_eq!(message.from(), "alice");
             prop_assert_eq!(message.topic(), &topic);
             prop_assert_eq!(&message.properties[..], &properties[..]);
             prop_assert_eq!(&message.payload[..], &payload[..]);
             prop_assert_eq!((message.qos as u8, message.retain, message.may_create), (qos, retain, may_create));
-            prop_assert_eq!(Frame::decode(Frame::Publish(message.clone()).encode()), Some(Frame::Publish(message)));
+            prop_assert_eq!(Frame::decode(encoded(&Frame::Publish(message.clone()))), Some(Frame::Publish(message)));
         }
 
         #[test]

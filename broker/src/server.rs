@@ -201,10 +201,12 @@ async fn switch(hub: Arc<Hub>, mut downlink: Downlink) -> BackboneError {
                 let room = switchboard.next_deadline().map_or(TICK, |deadline| deadline.since(now.wall));
                 next_tick = tokio::time::Instant::now() + room.clamp(Duration::from_millis(1), TICK);
             }
-            frame = downlink.next() => match frame {
-                Ok(frame) => {
-                    if let Some(frame) = frame.and_then(Frame::decode) {
-                        hub.switchboard.lock().handle(frame, hub::now());
+            batch = downlink.next() => match batch {
+                Ok(batch) => {
+                    let now = hub::now();
+                    let mut switchboard = hub.switchboard.lock();
+                    for frame in batch.into_iter().flatten().filter_map(Frame::decode) {
+                        switchboard.handle(frame, now);
                     }
                 }
                 Err(error) => return error,

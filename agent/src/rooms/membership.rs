@@ -43,15 +43,18 @@ impl Rooms {
     /// Whether `from` may signal `to` in `room` now. A sender whose own connection was lost and
     /// is back, but which has not joined again yet, is still a member.
     pub fn may_signal(&self, room: &str, from: &str, to: &str) -> Verdict {
-        let room = self.room(room);
-        let seat = |peer| room.and_then(|room| room.seat(peer));
-        match (seat(from), seat(to)) {
-            (None, _) => Verdict::NotAMember(Outside::Sender),
-            (Some(_), _) if from == to => Verdict::NotAMember(Outside::Oneself),
-            (Some(_), None) => Verdict::NotAMember(Outside::Receiver),
-            (Some(_), Some(to)) if to.is_away() => Verdict::ToAway,
-            (Some(_), Some(_)) => Verdict::Allowed,
+        judge(self.room(room), from, to)
+    }
+
+    /// The same for a signal that is about to pass, which is counted if it may; see
+    /// [`protocol::RoomState::messages`].
+    pub fn pass_signal(&self, room: &str, from: &str, to: &str) -> Verdict {
+        let entry = self.rooms.get(room);
+        let verdict = judge(entry.and_then(|entry| entry.room.as_ref()), from, to);
+        if let (Some(entry), Verdict::Allowed | Verdict::ToAway) = (entry, verdict) {
+            entry.messages.fetch_add(1, Ordering::Relaxed);
         }
+        verdict
     }
 
     /// Whether there is a room of this name.
@@ -84,14 +87,18 @@ impl Rooms {
         self.room(room).and_then(|room| room.seat(peer)).is_some_and(Seat::is_away)
     }
 
-    /// Counts a signal that passed, for [`protocol::RoomState::messages`].
-    pub fn count_signal(&self, room: &str) {
-        if let Some(entry) = self.rooms.get(room) {
-            entry.messages.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
     fn room(&self, room: &str) -> Option<&Room> {
         self.rooms.get(room)?.room.as_ref()
+    }
+}
+
+fn judge(room: Option<&Room>, from: &str, to: &str) -> Verdict {
+    let seat = |peer| room.and_then(|room| room.seat(peer));
+    match (seat(from), seat(to)) {
+        (None, _) => Verdict::NotAMember(Outside::Sender),
+        (Some(_), _) if from == to => Verdict::NotAMember(Outside::Oneself),
+        (Some(_), None) => Verdict::NotAMember(Outside::Receiver),
+        (Some(_), Some(to)) if to.is_away() => Verdict::ToAway,
+        (Some(_), Some(_)) => Verdict::Allowed,
     }
 }

@@ -23,7 +23,7 @@ fn fifty_thousand_rooms_one_after_another_leave_nothing() {
         let room = format!("room-{n}");
         say(&mut rooms, n, &room, "alice", JOIN);
         say(&mut rooms, n, &room, "bob", JOIN);
-        rooms.count_signal(&room);
+        assert_eq!(rooms.pass_signal(&room, "alice", "bob"), Verdict::Allowed);
         rooms.handle(Timestamp::from_millis(n), Input::Ended { peer: &peer("bob"), lost: true }, &mut Vec::new());
         say(&mut rooms, n, &room, "alice", LEAVE);
         rooms.handle(Timestamp::from_millis(n), Input::Ended { peer: &peer("bob"), lost: false }, &mut Vec::new());
@@ -60,13 +60,17 @@ fn a_room_costs_what_its_entry_says() {
 fn signals_are_counted_under_a_shared_borrow() {
     let mut rooms = Rooms::new(Config::default());
     say(&mut rooms, 0, "lobby", "alice", JOIN);
-    let shared = &rooms;
+    say(&mut rooms, 0, "lobby", "bob", JOIN);
+    let pass = || {
+        for (room, from, to) in [("lobby", "alice", "bob"), ("lobby", "carol", "bob"), ("nowhere", "alice", "bob")] {
+            rooms.pass_signal(room, from, to);
+        }
+    };
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| (0..1000).for_each(|_| shared.count_signal("lobby")));
+            scope.spawn(|| (0..1000).for_each(|_| pass()));
         }
     });
-    rooms.count_signal("nowhere");
     assert_eq!(rooms.state("lobby").unwrap().messages, 4000);
 }
 

@@ -14,7 +14,7 @@ use crate::listen::Arrival;
 use crate::login::NotLetIn;
 use crate::properties;
 use crate::switchboard::Welcome;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use mqtt_protocol_core::mqtt::connection::{ConnectionOptions, Event};
 use mqtt_protocol_core::mqtt::packet::{
     self, AssignedClientIdentifier, GenericPacket, Packet, Property, SessionExpiryInterval,
@@ -247,11 +247,10 @@ fn accept_will(will: &HelloWill<'_>, who: &Identity, hub: &Hub) -> Result<Will, 
         _ => None,
     });
     let flags = Flags { qos: will.qos, retain: will.retain, may_create: who.may_create() };
-    let encode = |out: &mut bytes::BytesMut| properties::encode(will.properties, out);
-    Ok(Will {
-        frame: frame::publish(&who.id, will.topic, flags, encode, will.payload),
-        delay: Duration::from_secs(delay.unwrap_or(0).into()),
-    })
+    let mut frame = BytesMut::new();
+    let encode = |out: &mut BytesMut| properties::encode(will.properties, out);
+    frame::publish(&mut frame, &who.id, will.topic, flags, encode, will.payload);
+    Ok(Will { frame: frame.freeze(), delay: Duration::from_secs(delay.unwrap_or(0).into()) })
 }
 
 fn code(error: &NotLetIn) -> NotConnected {

@@ -11,6 +11,7 @@ use crate::session::outbox::Delivery;
 use crate::switchboard::Subscription;
 use crate::switchboard::dispatch::json;
 use agent::rooms::Verdict;
+use bytes::BytesMut;
 use mqtt_protocol_core::mqtt::packet::{GenericPacket, Packet, Property, RetainHandling, SubEntry};
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, PubrecReasonCode};
 use protocol::{ErrorCode, PeerMessage, Topic};
@@ -89,20 +90,17 @@ impl<S: Transport> Session<S> {
         if published.id == Some(0) {
             return Err(self.violation(DisconnectReasonCode::ProtocolError)); // MQTT-2.2.1-3
         }
-        if published.topic.is_empty() || published.topic.contains(['+', '#', '\0']) {
+        if published.topic.is_empty() || published.topic.bytes().any(|byte| matches!(byte, b'+' | b'#' | 0)) {
             return Err(self.violation(DisconnectReasonCode::TopicNameInvalid));
         }
         let accepted = match self.judge(published, now) {
             Ok(()) => {
                 let Published { qos, retain, .. } = *published;
                 let flags = Flags { qos, retain, may_create: self.who.may_create() };
-                self.push(frame::publish(
-                    &self.who.id,
-                    published.topic,
-                    flags,
-                    |out| properties::encode(published.properties, out),
-                    published.payload,
-                ));
+                let encode = |out: &mut BytesMut| properties::encode(published.properties, out);
+                self.push(|out| {
+                    frame::publish(out, &self.who.id, published.topic, flags, encode, published.payload);
+                });
                 Accepted::Yes
             }
             Err(refusal) => {
@@ -168,7 +166,8 @@ impl<S: Transport> Session<S> {
     pub(super) fn refuse(&self, what: What, refusal: Refusal) {
         let Refusal { code, why, room } = refusal;
         self.audit(what, &why);
-        self.hub.uplink.push(Frame::Refused { client: self.who.id.clone(), room, code, why }.encode());
+        let refused = Frame::Refused { client: self.who.id.clone(), room, code, why };
+        self.hub.uplink.push(|out| refused.encode(out));
     }
 
     /// The connection ends for a packet beyond all limits.

@@ -3,12 +3,14 @@
 //! The protocol itself (parsing, packet ids, handshakes of QoS 1 and 2, topic aliases, receive
 //! maximum) is mqtt-protocol-core's, without I/O. Here is what drives it: a task that reads when
 //! the backbone has room, hands on what access allows, and writes what the switchboard queued.
-//! An idle session holds no buffers; all sessions of a thread read into one scratch buffer.
+//! An idle session holds no buffers; all sessions of a thread read into one scratch buffer, and pass
+//! another on from turn to turn that they write from.
 
 mod connect;
 mod first;
 mod held;
 mod inbound;
+mod outbound;
 pub mod outbox;
 mod packets;
 pub mod suspended;
@@ -16,22 +18,20 @@ pub mod suspended;
 use crate::access::Identity;
 use crate::audit::{Refused, What};
 use crate::backbone::{Class, Place};
-use crate::frame::{Frame, Message, Qos};
+use crate::frame::{Frame, Message};
 use crate::hub::{self, Hub};
 use crate::limits::door::Admission;
 use crate::limits::pace::Meter;
 use crate::listen::Arrival;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use connect::Will;
 use held::Held;
 use mqtt_protocol_core::mqtt::common::Cursor;
 use mqtt_protocol_core::mqtt::connection::{Event, TimerKind};
-use mqtt_protocol_core::mqtt::packet::{GenericPacket, Packet};
-use mqtt_protocol_core::mqtt::prelude::GenericPacketTrait;
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, MqttError};
 use mqtt_protocol_core::mqtt::role::Server;
 use mqtt_protocol_core::mqtt::{Connection, Version};
-use outbox::{Delivery, Ending, Outbox};
+use outbox::{Ending, Outbox};
 use protocol::ErrorCode;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -53,8 +53,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Transport for T {}
 /// Bytes that may wait for a slow socket before the session stops reading from it and taking from
 /// its outbox.
 const MAX_UNWRITTEN: usize = 64 * 1024;
-/// Messages of QoS 1 and 2 under way to one client, if it does not ask for fewer.
-const MAX_IN_FLIGHT: u16 = 64;
 /// Reads in one turn, before other sessions get theirs.
 const READS_PER_TURN: usize = 8;
 /// Pause until a client that is held back, and has a token, is looked at again.
@@ -187,6 +185,8 @@ struct Session<S: Transport> {
     /// that packets move a number and not a timer.
     keep_alive: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// It has been polled once, and so wakes the task.
+    timer_is_set: bool,
     left: bool,
     /// What the client has sent of what it may.
     messages: Meter,
@@ -227,6 +227,7 @@ impl<S: Transport> Session<S> {
             written: 0,
             keep_alive: None,
             timer: None,
+            timer_is_set: false,
             left: false,
             messages: Meter::default(),
             bytes: Meter::default(),
@@ -286,27 +287,36 @@ impl<S: Transport> Session<S> {
                     let due = expires.min(now + will.delay);
                     self.hub.switchboard.lock().delay_will(&self.who.id, message, due);
                 }
-                _ => self.push(will.frame),
+                _ => self.push(|out| out.extend_from_slice(&will.frame)),
             }
         }
         let lost = !matches!(end, End::Disconnected { .. });
-        self.hub.uplink.push(Frame::Ended { client: self.who.id.clone(), lost }.encode());
+        let ended = Frame::Ended { client: self.who.id.clone(), lost };
+        self.hub.uplink.push(|out| ended.encode(out));
         let keep = keep.map(|expires| (Suspended::of(&self.connection), expires));
         let unacknowledged = std::mem::take(&mut self.unacknowledged).into_iter().map(|(_, message)| message);
         self.hub.switchboard.lock().disconnect(&self.who.id, &self.outbox, keep, unacknowledged);
         self.hub.session_ends();
     }
 
+    /// One turn.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        let is_lent = self.borrow_writing();
+        let done = self.take_turn(context, Instant::now());
+        self.return_writing(is_lent);
+        done
+    }
+
+    fn take_turn(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<End> {
         for _ in 0..READS_PER_TURN {
-            if let Some(ending) = self.take_from_outbox(context) {
+            if let Some(ending) = self.take_from_outbox(context, now) {
                 return Poll::Ready(End::Broker(ending));
             }
             if let Poll::Ready(Err(error)) = self.poll_write(context) {
                 debug!(client = %self.who.id, %error, "cannot write");
                 return Poll::Ready(End::Lost);
             }
-            match self.poll_read(context) {
+            match self.poll_read(context, now) {
                 Poll::Ready(Ok(())) if self.stash.is_empty() => {}
                 // It has more to say than fits in its turn.
                 Poll::Ready(Ok(())) => break,
@@ -314,13 +324,13 @@ impl<S: Transport> Session<S> {
                 Poll::Pending => {
                     // What was just handled may have answers that go out now; what is left
                     // unwritten waits for the socket.
-                    return self.poll_timer(context);
+                    return self.poll_timer(context, now);
                 }
             }
         }
         // A client that never stops talking does not outlast its token by it.
         if self.who.expires().is_some()
-            && let Poll::Ready(end) = self.poll_timer(context)
+            && let Poll::Ready(end) = self.poll_timer(context, now)
         {
             return Poll::Ready(end);
         }
@@ -329,15 +339,19 @@ impl<S: Transport> Session<S> {
     }
 
     /// One timer for keep-alive and the end of the token; without either there is none.
-    fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<End> {
+    fn poll_timer(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<End> {
+        // It wakes the task by itself once it has been set, and is looked at when its time has come.
+        if self.timer.as_ref().is_none_or(|timer| self.timer_is_set && timer.deadline() > now.into()) {
+            return Poll::Pending;
+        }
         // What a client sends that is held back is not read, so it is not silent; but its token ends.
         let is_held_back = self.is_held_back();
         if is_held_back && self.who.expires().is_none() {
             return Poll::Pending;
         }
         while let Some(timer) = &mut self.timer {
+            self.timer_is_set = true;
             ready!(timer.as_mut().poll(context));
-            let now = Instant::now();
             let left = self.who.expires().map(|expires| expires.since(hub::now().wall));
             if left.is_some_and(|left| left.is_zero()) {
                 return Poll::Ready(End::Broker(Ending::Expired));
@@ -366,18 +380,18 @@ impl<S: Transport> Session<S> {
         let left = self.who.expires().map(|expires| expires.since(hub::now().wall));
         let next = next_look(now, self.keep_alive, left);
         self.timer = next.map(|next| Box::pin(tokio::time::sleep_until(next.into())));
+        self.timer_is_set = false;
     }
 
     /// Reads once and handles what came. `Pending` when there is nothing to read, or the session
     /// must not read now.
-    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), End>> {
+    fn poll_read(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Result<(), End>> {
         if self.unwritten.len() - self.written > MAX_UNWRITTEN {
             return Poll::Pending;
         }
         ready!(self.poll_held_back(context))?;
         let class = self.class();
         ready!(self.hub.uplink.poll_room(context, class, &mut self.line));
-        let now = Instant::now();
         if !self.stash.is_empty() {
             let mut stash = std::mem::take(&mut self.stash);
             let handled = match self.feed(&stash, now) {
@@ -477,19 +491,6 @@ impl<S: Transport> Session<S> {
         end
     }
 
-    /// Hands a packet to the library, and does what it says.
-    fn send(&mut self, packet: Packet) {
-        let events = self.connection.send(packet);
-        for event in events {
-            match event {
-                Event::RequestSendPacket { packet, .. } => self.write_packet(&packet),
-                Event::NotifyPacketIdReleased(id) => self.released(id),
-                Event::NotifyError(error) => debug!(client = %self.who.id, ?error, "not sent"),
-                _ => {}
-            }
-        }
-    }
-
     /// A handshake is over.
     fn released(&mut self, id: u16) {
         self.in_flight = self.in_flight.saturating_sub(1);
@@ -508,20 +509,10 @@ impl<S: Transport> Session<S> {
     }
 
     /// Hands a message on.
-    fn push(&self, message: Bytes) {
+    fn push(&self, write: impl FnOnce(&mut BytesMut)) {
         self.hub.counters.accepted.add(1);
         self.hub.counters.under_way.add(1);
-        self.hub.uplink.push(message);
-    }
-
-    fn write_packet(&mut self, packet: &Packet) {
-        self.hub.counters.packets_sent.add(1);
-        if matches!(packet, GenericPacket::V3_1_1Publish(_) | GenericPacket::V5_0Publish(_)) {
-            self.hub.counters.publishes_sent.add(1);
-        }
-        for part in packet.to_buffers() {
-            self.unwritten.extend_from_slice(&part);
-        }
+        self.hub.uplink.push(write);
     }
 
     fn audit(&self, what: What, why: &str) {
@@ -541,74 +532,6 @@ impl<S: Transport> Session<S> {
             self.send(packet);
         }
         End::Lost
-    }
-
-    /// Turns queued deliveries into packets, as far as the client may be sent.
-    fn take_from_outbox(&mut self, context: &mut Context<'_>) -> Option<Ending> {
-        let mut now = None;
-        while self.unwritten.len() - self.written < MAX_UNWRITTEN {
-            match self.outbox.poll(context) {
-                Poll::Pending => return None,
-                Poll::Ready(Some(ending)) => return Some(ending),
-                Poll::Ready(None) => {}
-            }
-            let vacant = self.connection.get_receive_maximum_vacancy_for_send().unwrap_or(u16::MAX);
-            let may_send = vacant > 0 && self.in_flight < MAX_IN_FLIGHT;
-            let delivery = self.outbox.take_if(|delivery| may_send || delivery.qos == Qos::AtMostOnce)?;
-            self.deliver(&delivery, *now.get_or_insert_with(Instant::now));
-        }
-        None
-    }
-
-    fn deliver(&mut self, delivery: &Delivery, now: Instant) {
-        let counters = self.hub.counters.clone();
-        if delivery.qos == Qos::AtMostOnce {
-            if packets::write_qos_0(&mut self.unwritten, self.version, delivery, self.max_packet_out, now) {
-                counters.packets_sent.add(1);
-                counters.publishes_sent.add(1);
-                counters.delivered.add(1);
-            } else {
-                counters.dropped.add(1);
-            }
-            return;
-        }
-        let Ok(id) = self.connection.acquire_packet_id() else {
-            counters.dropped.add(1);
-            return;
-        };
-        let limit = usize::try_from(self.max_packet_out).unwrap_or(usize::MAX);
-        match packets::publish(self.version, delivery, id, now) {
-            Some(Ok(packet)) if packet.size() <= limit => {
-                self.in_flight += 1;
-                if self.expiry.is_zero() {
-                    self.unacknowledged.push_back((id, delivery.message.clone()));
-                }
-                counters.delivered.add(1);
-                self.send(packet);
-            }
-            // Expired, or larger than the client accepts (MQTT-3.1.2-25).
-            _ => {
-                self.connection.release_packet_id(id);
-                counters.dropped.add(1);
-            }
-        }
-    }
-
-    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.written < self.unwritten.len() {
-            let rest = &self.unwritten[self.written..];
-            let written = ready!(Pin::new(&mut self.socket).poll_write(context, rest))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.hub.counters.bytes_sent.add(written as u64);
-            self.written += written;
-        }
-        if !self.unwritten.is_empty() {
-            self.unwritten = Vec::new(); // an idle session holds no memory for it
-            self.written = 0;
-        }
-        Pin::new(&mut self.socket).poll_flush(context)
     }
 }
 

@@ -282,7 +282,7 @@ pub fn write_qos_0(out: &mut Vec<u8>, version: Version, delivery: &Delivery, lim
         properties.iter().for_each(|property| encoded.extend_from_slice(&property.to_continuous_buffer()));
         &encoded
     };
-    let topic = message.topic_bytes();
+    let topic = message.topic().as_bytes();
     let mut remaining = 2 + topic.len() + properties.len() + message.payload.len();
     if version == Version::V5_0 {
         remaining += length_of_variable(properties.len());

@@ -94,7 +94,7 @@ impl Switchboard {
     }
 
     fn publish(&mut self, message: Message, now: Now) {
-        let topic = message.topic().to_owned();
+        let topic = message.shared_topic();
         match Topic::parse(&topic) {
             Ok(Topic::ToAgent { room, from }) => {
                 self.show(&message, now);
@@ -143,10 +143,9 @@ impl Switchboard {
     }
 
     fn signal(&mut self, room: &str, to: &str, from: &str, message: Message, now: Now) {
-        let verdict = self.rooms.read().may_signal(room, from, to);
+        let verdict = self.rooms.read().pass_signal(room, from, to);
         match verdict {
             Verdict::Allowed | Verdict::ToAway => {
-                self.rooms.read().count_signal(room);
                 if !self.operators.is_empty() {
                     self.stale.insert(room.into());
                     self.show(&message, now);

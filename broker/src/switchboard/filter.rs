@@ -1,15 +1,17 @@
 //! Topic filters by MQTT 4.7: which are valid, what they match, and which lies within which.
 
+use protocol::topic;
+
 /// Most levels that a filter may have; the tree of subscribers is walked by recursion.
 pub const MAX_LEVELS: usize = 128;
 
 /// Whether a filter is well formed: `#` alone at the end, `+` alone in its level, not empty, no NUL,
 /// and not deeper than [`MAX_LEVELS`].
 pub fn is_valid(filter: &str) -> bool {
-    if filter.is_empty() || filter.contains('\0') || filter.split('/').count() > MAX_LEVELS {
+    if filter.is_empty() || filter.contains('\0') || topic::levels(filter).count() > MAX_LEVELS {
         return false;
     }
-    let mut levels = filter.split('/').peekable();
+    let mut levels = topic::levels(filter).peekable();
     while let Some(level) = levels.next() {
         match level {
             "#" => return levels.peek().is_none(),
@@ -27,8 +29,8 @@ pub fn matches(filter: &str, topic: &str) -> bool {
     if topic.starts_with('$') && filter.starts_with(['+', '#']) {
         return false;
     }
-    let mut levels = topic.split('/');
-    for part in filter.split('/') {
+    let mut levels = topic::levels(topic);
+    for part in topic::levels(filter) {
         match (part, levels.next()) {
             ("#", _) => return true,
             ("+", Some(_)) => {}
@@ -44,8 +46,8 @@ pub fn covers(outer: &str, inner: &str) -> bool {
     if inner.starts_with('$') && outer.starts_with(['+', '#']) {
         return false;
     }
-    let mut levels = inner.split('/');
-    for part in outer.split('/') {
+    let mut levels = topic::levels(inner);
+    for part in topic::levels(outer) {
         match (part, levels.next()) {
             ("#", _) => return true,
             ("+", Some(level)) if level != "#" => {}

@@ -112,7 +112,9 @@ mod tests {
         let [alice, bob] = ["alice", "bob"].map(|peer| PeerId::new(peer).unwrap());
         let from = |peer: &PeerId| {
             let flags = crate::frame::Flags { qos: Qos::AtLeastOnce, retain: false, may_create: true };
-            match crate::frame::Frame::decode(crate::frame::publish(peer, "t", flags, |_| {}, b"12345")) {
+            let mut frame = bytes::BytesMut::new();
+            crate::frame::publish(&mut frame, peer, "t", flags, |_| {}, b"12345");
+            match crate::frame::Frame::decode(frame.freeze()) {
                 Some(crate::frame::Frame::Publish(message)) => message,
                 other => panic!("{other:?}"),
             }

@@ -1,7 +1,7 @@
 //! Who subscribed with which wildcard: a tree of topic levels, walked along a topic.
 
 use super::Subscription;
-use protocol::PeerId;
+use protocol::{PeerId, topic};
 use std::collections::HashMap;
 
 /// Subscriptions of many clients, found by topic.
@@ -26,7 +26,7 @@ impl Subscribers {
     /// Adds a client's subscription, in place of an equal filter of its own (MQTT-3.8.4-3).
     pub fn insert(&mut self, client: &PeerId, subscription: Subscription) {
         let mut node = &mut self.root;
-        for level in subscription.filter.split('/') {
+        for level in topic::levels(&subscription.filter) {
             node = node.levels.entry(level.into()).or_default();
         }
         match node.here.iter_mut().find(|(other, _)| other == client) {
@@ -53,7 +53,7 @@ impl Subscribers {
             }
             removed
         }
-        if remove(&mut self.root, filter.split('/'), client) {
+        if remove(&mut self.root, topic::levels(filter), client) {
             self.count -= 1;
         }
     }

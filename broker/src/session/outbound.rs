@@ -1,0 +1,134 @@
+//! What goes to a client: deliveries become packets, packets become bytes, and bytes go to the socket.
+
+use super::outbox::{Delivery, Ending};
+use super::packets;
+use super::{MAX_UNWRITTEN, Session, Transport};
+use crate::frame::Qos;
+use mqtt_protocol_core::mqtt::connection::Event;
+use mqtt_protocol_core::mqtt::packet::{GenericPacket, Packet};
+use mqtt_protocol_core::mqtt::prelude::GenericPacketTrait;
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+use tracing::debug;
+
+/// Messages of QoS 1 and 2 under way to one client, if it does not ask for fewer.
+const MAX_IN_FLIGHT: u16 = 64;
+
+thread_local! {
+    /// Where the session that has its turn puts what it writes.
+    static WRITING: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl<S: Transport> Session<S> {
+    /// Begins a turn: a session that has nothing left to write uses the thread's buffer; whether it does.
+    pub(super) fn borrow_writing(&mut self) -> bool {
+        let is_lent = self.unwritten.capacity() == 0;
+        if is_lent {
+            self.unwritten = WRITING.take();
+        }
+        is_lent
+    }
+
+    /// Ends a turn. What the socket did not take is kept, in no more room than it needs.
+    pub(super) fn return_writing(&mut self, is_lent: bool) {
+        if is_lent || self.unwritten.is_empty() {
+            let rest = self.unwritten[self.written..].to_vec();
+            let mut writing = std::mem::replace(&mut self.unwritten, rest);
+            self.written = 0;
+            writing.clear();
+            writing.shrink_to(MAX_UNWRITTEN);
+            WRITING.set(writing);
+        }
+    }
+
+    /// Hands a packet to the library, and does what it says.
+    pub(super) fn send(&mut self, packet: Packet) {
+        let events = self.connection.send(packet);
+        for event in events {
+            match event {
+                Event::RequestSendPacket { packet, .. } => self.write_packet(&packet),
+                Event::NotifyPacketIdReleased(id) => self.released(id),
+                Event::NotifyError(error) => debug!(client = %self.who.id, ?error, "not sent"),
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn write_packet(&mut self, packet: &Packet) {
+        self.hub.counters.packets_sent.add(1);
+        if matches!(packet, GenericPacket::V3_1_1Publish(_) | GenericPacket::V5_0Publish(_)) {
+            self.hub.counters.publishes_sent.add(1);
+        }
+        for part in packet.to_buffers() {
+            self.unwritten.extend_from_slice(&part);
+        }
+    }
+
+    /// Turns queued deliveries into packets, as far as the client may be sent.
+    pub(super) fn take_from_outbox(&mut self, context: &mut Context<'_>, now: Instant) -> Option<Ending> {
+        while self.unwritten.len() - self.written < MAX_UNWRITTEN {
+            match self.outbox.poll(context) {
+                Poll::Pending => return None,
+                Poll::Ready(Some(ending)) => return Some(ending),
+                Poll::Ready(None) => {}
+            }
+            let vacant = self.connection.get_receive_maximum_vacancy_for_send().unwrap_or(u16::MAX);
+            let may_send = vacant > 0 && self.in_flight < MAX_IN_FLIGHT;
+            let delivery = self.outbox.take_if(|delivery| may_send || delivery.qos == Qos::AtMostOnce)?;
+            self.deliver(&delivery, now);
+        }
+        None
+    }
+
+    fn deliver(&mut self, delivery: &Delivery, now: Instant) {
+        let counters = &self.hub.counters;
+        if delivery.qos == Qos::AtMostOnce {
+            if packets::write_qos_0(&mut self.unwritten, self.version, delivery, self.max_packet_out, now) {
+                counters.packets_sent.add(1);
+                counters.publishes_sent.add(1);
+                counters.delivered.add(1);
+            } else {
+                counters.dropped.add(1);
+            }
+            return;
+        }
+        let Ok(id) = self.connection.acquire_packet_id() else {
+            counters.dropped.add(1);
+            return;
+        };
+        let limit = usize::try_from(self.max_packet_out).unwrap_or(usize::MAX);
+        match packets::publish(self.version, delivery, id, now) {
+            Some(Ok(packet)) if packet.size() <= limit => {
+                self.in_flight += 1;
+                if self.expiry.is_zero() {
+                    self.unacknowledged.push_back((id, delivery.message.clone()));
+                }
+                counters.delivered.add(1);
+                self.send(packet);
+            }
+            // Expired, or larger than the client accepts (MQTT-3.1.2-25).
+            _ => {
+                self.connection.release_packet_id(id);
+                self.hub.counters.dropped.add(1);
+            }
+        }
+    }
+
+    pub(super) fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.unwritten.len() {
+            let rest = &self.unwritten[self.written..];
+            let written = ready!(Pin::new(&mut self.socket).poll_write(context, rest))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.hub.counters.bytes_sent.add(written as u64);
+            self.written += written;
+        }
+        self.unwritten.clear();
+        self.written = 0;
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+}
