@@ -1,6 +1,6 @@
 # `make test` is everything that must hold, from a fresh Debian machine on.
 .DEFAULT_GOAL := help
-.PHONY: help run test tools check rust web e2e bench fuzz simulate
+.PHONY: help run test tools check rust web e2e cameras bench fuzz simulate
 
 FUZZ_SECONDS ?= 600
 SIMULATION_STEPS ?= 10000000
@@ -33,6 +33,12 @@ e2e: ## two browsers in a call, and a camera, on the release build of the broker
 	cargo build -p camera --locked
 	cd web && built="$$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')" && \
 	  DUET_BROKER="$$built/release/broker" DUET_CAMERA="$$built/debug/camera" npm run e2e
+
+cameras: ## fifty viewers one after another at one camera, both as released
+	cargo build --release --locked -p broker -p camera
+	cd web && built="$$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release" && \
+	  DUET_BROKER="$$built/broker" DUET_CAMERA="$$built/camera" DUET_VIEWERS=50 \
+	  node --test --test-reporter=spec --test-name-pattern="one after another all see|four look" e2e/camera.test.mjs
 
 bench: ## figures, see BENCHMARKS.md
 	cargo bench -p broker

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Camera } from './support/camera.mjs';
+import { Camera, memory } from './support/camera.mjs';
 import { Coturn } from './support/coturn.mjs';
 import { film } from './support/ivf.mjs';
 import { Scene, launch } from './support/scene.mjs';
@@ -227,6 +227,38 @@ test('the next viewer gets in within five seconds of the broker\'s return', asyn
   t.diagnostic(`${Math.round(performance.now() - back)} ms`);
 });
 
+test('a camera that is there before the broker gets in once it is', async (t) => {
+  const scene = await Scene.begin(t, browser);
+  await scene.broker.kill();
+  const camera = await Camera.start(t, scene.broker, ['--room', 'front-door'], { waits: false });
+  await camera.says(/offline: no connection to mqtt/);
+  await scene.broker.restart();
+  const viewer = await look(scene, 'viewer');
+  await viewer.talks();
+});
+
+test('two cameras with the same id are told what is wrong', { timeout: 60_000 }, async (t) => {
+  const scene = await Scene.begin(t, browser);
+  const one = await Camera.start(t, scene.broker, ['--room', 'front-door', '--id', 'door']);
+  const other = await Camera.start(t, scene.broker, ['--room', 'porch', '--id', 'door'], { waits: false });
+  const what = /is another device running with the same id door\? Give each its own/;
+  await Promise.any([one.says(what, 30_000), other.says(what, 30_000)]);
+});
+
+test('a film on standard input is seen to its end, and the viewer is told of that', async (t) => {
+  const scene = await Scene.begin(t, browser);
+  const folder = await mkdtemp(join(tmpdir(), 'duet-film-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, 'film.ivf');
+  await film(browser, scene.broker.origin, path, { frames: 90 });
+  const camera = await Camera.start(t, scene.broker, ['--room', 'front-door', '--source', '-'], { input: await readFile(path) });
+  const viewer = await look(scene, 'viewer');
+  await viewer.talks();
+  await viewer.is('left');
+  assert.equal(await camera.ended(), 4);
+  await camera.says(/standard input has ended/);
+});
+
 test('a viewer that vanishes leaves its place to the next', async (t) => {
   const scene = await Scene.begin(t, browser);
   const camera = await Camera.start(t, scene.broker, ['--room', 'front-door']);
@@ -254,8 +286,8 @@ test(`${MANY} viewers one after another all see a picture, and nothing is left o
   const context = await scene.context({ allow: false });
   /** @type {number[]} */
   const times = [];
-  /** @type {number[]} */
-  const memory = [];
+  /** @type {number[][]} */
+  const held = [];
   for (let number = 1; number <= MANY; number += 1) {
     const viewer = await scene.open({ name: `viewer ${number}`, path: '/?room=front-door&view', within: context });
     await viewer.press('#join');
@@ -266,11 +298,14 @@ test(`${MANY} viewers one after another all see a picture, and nothing is left o
     await viewer.is('idle');
     await viewer.note();
     await viewer.page.close();
-    memory.push(await camera.memory());
+    held.push(await Promise.all([memory(camera), memory(scene.broker)]));
   }
   times.sort((one, other) => one - other);
   const at = (/** @type {number} */ share) => Math.round(times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? NaN);
-  const [early = NaN, late = NaN] = [memory[Math.floor(MANY / 5)], memory.at(-1)];
-  t.diagnostic(`join to first frame: median ${at(0.5)} ms, p95 ${at(0.95)} ms; memory of the camera ${early.toFixed(1)} → ${late.toFixed(1)} MiB`);
-  assert.ok(late < early + 4, `the camera has grown from ${early} to ${late} MiB`);
+  t.diagnostic(`${MANY} viewers, from Join to the first picture: median ${at(0.5)} ms, p95 ${at(0.95)} ms`);
+  for (const [at, who] of ['camera', 'broker'].entries()) {
+    const [early = NaN, late = NaN] = [held[Math.floor(MANY / 5)]?.[at], held.at(-1)?.[at]];
+    t.diagnostic(`memory of the ${who}: ${early.toFixed(1)} MiB early, ${late.toFixed(1)} MiB at the end`);
+    assert.ok(late < early + 4, `the ${who} has grown from ${early} to ${late} MiB`);
+  }
 });

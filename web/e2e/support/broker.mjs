@@ -64,6 +64,10 @@ export class Broker {
     return this.#scheme === 'https' ? `https://localhost:${this.http.split(':').at(-1)}` : `http://${this.http}`;
   }
 
+  get pid() {
+    return this.#process?.pid ?? 0;
+  }
+
   /** Starts the process, on the ports that it had before if there were any. */
   async restart() {
     const page = this.#scheme === 'https' ? ['--http', 'off', '--https', this.http] : ['--http', this.http];

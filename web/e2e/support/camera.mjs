@@ -22,6 +22,16 @@ export function binary() {
   throw new Error(`there is no camera at ${named ?? built.join(' or ')}: run \`cargo build -p camera\`, or name one in DUET_CAMERA`);
 }
 
+/**
+ * The memory of a process in MiB: the resident set, of which nothing is shared.
+ *
+ * @param {{ pid: number }} process
+ */
+export async function memory({ pid }) {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
+}
+
 export class Camera {
   #process;
   #log = '';
@@ -29,7 +39,7 @@ export class Camera {
   #heard = () => {};
   #exit;
 
-  /** @param {import('node:child_process').ChildProcessByStdio<null, null, import('node:stream').Readable>} child */
+  /** @param {import('node:child_process').ChildProcessByStdio<import('node:stream').Writable, null, import('node:stream').Readable>} child */
   constructor(child) {
     this.#process = child;
     running.add(child);
@@ -46,12 +56,17 @@ export class Camera {
    * @param {import('node:test').TestContext} t
    * @param {import('./broker.mjs').Broker} broker
    * @param {string[]} flags
-   * @param {{ waits?: boolean }} [options] `waits`: whether to wait until it is in its room; it is if left out
+   * @param {{ waits?: boolean, input?: Buffer }} [options] `waits`: whether to wait until it is in its room; it is if left
+   * out. `input`: what it is given on its standard input
    */
-  static async start(t, broker, flags, { waits = true } = {}) {
+  static async start(t, broker, flags, { waits = true, input } = {}) {
     const all = ['--broker', `mqtt://${broker.mqtt}`, '--address', '127.0.0.1', ...flags];
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DUET_')));
-    const camera = new Camera(spawn(binary(), all, { stdio: ['ignore', 'ignore', 'pipe'], env }));
+    const child = spawn(binary(), all, { stdio: ['pipe', 'ignore', 'pipe'], env });
+    // It may end without having read everything.
+    child.stdin.on('error', () => {});
+    child.stdin.end(input);
+    const camera = new Camera(child);
     t.after(() => camera.stop());
     if (waits) await camera.says(/waiting for a viewer/);
     return camera;
@@ -82,12 +97,6 @@ export class Camera {
   /** Waits until it has ended by itself; its exit code. */
   async ended(deadline = SOON) {
     return within(deadline, this.#exit, () => `the camera ends; it said:\n${this.#log}`);
-  }
-
-  /** Its memory in MiB: the resident set, of which nothing is shared. */
-  async memory() {
-    const status = await readFile(`/proc/${this.pid}/status`, 'utf8');
-    return Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
   }
 
   /** Ends it as Ctrl-C does. */
