@@ -1,5 +1,7 @@
 //! Calls with viewers that do not fit, or mean no good.
 
+#![allow(clippy::disallowed_methods, reason = "tests wait in real time")]
+
 use camera::call::{Begin, Ended, Happened, Options};
 use camera::source::{Caption, Format};
 use camera::{Call, Signal, Source, source};

@@ -1,6 +1,8 @@
 //! What the program says of sources that give no picture, and what it does when one fails later. No broker is needed
 //! for that: a camera without a picture does not come to one.
 
+#![allow(clippy::disallowed_methods, reason = "tests wait in real time")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
