@@ -40,8 +40,8 @@ cameras: ## fifty viewers one after another at one camera, both as released
 	  DUET_BROKER="$$built/broker" DUET_CAMERA="$$built/camera" DUET_VIEWERS=50 \
 	  node --test --test-reporter=spec --test-name-pattern="one after another all see|four look" e2e/camera.test.mjs
 
-bench: ## figures, see BENCHMARKS.md
-	cargo bench -p broker
+bench: ## figures, see BENCHMARKS.md; BENCH="--quick" or other flags of the load
+	cargo bench -p broker --bench load -- $(BENCH)
 	cargo bench -p monitor
 
 fuzz: ## look for new inputs, FUZZ_SECONDS (600) for each target; needs nightly Rust and cargo-fuzz

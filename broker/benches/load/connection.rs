@@ -35,6 +35,8 @@ pub struct Connection {
     unframed: Vec<u8>,
     /// How much of the stream of packets has been taken.
     taken: usize,
+    /// Why the server has closed the WebSocket.
+    closed: Option<String>,
 }
 
 /// RFC 6455 §5.3 wants every frame masked; one key serves as well as many, for nobody is attacked here. It is not
@@ -52,7 +54,7 @@ impl Connection {
         let socket = socket.connect(server).await.context("cannot connect")?;
         socket.set_nodelay(true)?;
         let (out, writing, received, unframed) = Default::default();
-        let mut connection = Self { socket, transport, out, writing, received, unframed, taken: 0 };
+        let mut connection = Self { socket, transport, out, writing, received, unframed, taken: 0, closed: None };
         if transport == Transport::Ws {
             connection.upgrade(server).await.context("WebSocket handshake")?;
         }
@@ -120,6 +122,9 @@ impl Connection {
             stream.drain(..self.taken);
         }
         self.taken = 0;
+        if let Some(why) = &self.closed {
+            bail!("the server closed the WebSocket: {why}");
+        }
         self.read().await?;
         if self.transport == Transport::Ws { self.unframe() } else { Ok(()) }
     }
@@ -146,6 +151,7 @@ impl Connection {
             let Some(payload) = self.received.get(at + header..at + header + length) else { break };
             match first & 0x0F {
                 0..=2 => self.unframed.extend_from_slice(payload),
+                8 => self.closed = Some(String::from_utf8_lossy(payload.get(2..).unwrap_or_default()).into_owned()),
                 opcode => bail!("the server sent a WebSocket frame of type {opcode}"),
             }
             at += header + length;

@@ -24,7 +24,7 @@ pub async fn run(subject: &Subject, transport: Transport, qos: u8, keep: Option<
     // One connection may say more in a second than a client has to.
     let flags =
         ["--message-rate", "1000000", "--message-burst", "1000000", "--byte-rate", "1GiB", "--byte-burst", "1GiB"];
-    let server = Server::start(subject, &super::SERVER_CPUS, &before.map(str::to_owned), &flags)
+    let server = Server::start(subject, &before.map(str::to_owned), &flags)
         .context("Callgrind is needed (apt install valgrind)")?;
     let site = Arc::new(Site::new(server.address(transport), transport, qos, subject.has_rooms()));
     let counter = Counter { pid: server.pid(), folder: folder.path(), keep, dumps: 0.into() };

@@ -6,7 +6,9 @@
 
 mod body;
 mod connection;
+mod document;
 mod instructions;
+mod model;
 mod options;
 mod peer;
 mod proc;
@@ -15,25 +17,38 @@ mod server;
 mod wire;
 mod workload;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use options::{Case, Options, Workload};
 use peer::Site;
 use report::{Machine, Report, Row};
 use server::{Server, Subject};
+use std::path::Path;
 use std::sync::Arc;
-use workload::{Load, Phase, idle, negotiate, relay};
-
-/// Where the server runs, and where the load comes from.
-const SERVER_CPUS: [usize; 1] = [0];
-const GENERATOR_CPUS: [usize; 1] = [1];
+use workload::idle::Seating;
+use workload::{Load, Phase, churn, cost, idle, negotiate, overload, relay};
 
 fn main() -> Result<()> {
     let options = Options::parse();
+    let report = if options.from.is_empty() { measure_all(&options)? } else { Report::read(&options.from)? };
+    println!("{}\n{}", report.tables(), model::describe(&report));
+    if let Some(file) = &options.json {
+        std::fs::write(file, serde_json::to_string(&report)? + "\n")
+            .with_context(|| format!("{} cannot be written", file.display()))?;
+    }
+    if options.document {
+        document::fill(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../BENCHMARKS.md")), &report)?;
+    }
+    ensure!(report.failures.is_empty(), "not everything could be measured:\n{}", report.failures.join("\n"));
+    Ok(())
+}
+
+/// Every server in turn, so that what else happens on the machine meets all of them.
+fn measure_all(options: &Options) -> Result<Report> {
     let subjects = options.subjects()?;
     rlimit::increase_nofile_limit(u64::MAX).context("the limit of open files stays as it is")?;
     let versions = subjects.iter().map(|subject| Ok((subject.name().to_owned(), subject.version()?)));
-    let mut report = Report { machine: Machine::here(versions.collect::<Result<_>>()?), rows: vec![] };
+    let mut report = Report::new(Machine::here(versions.collect::<Result<_>>()?));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for repetition in 1..=options.repeat() {
         for case in options.cases() {
@@ -41,22 +56,25 @@ fn main() -> Result<()> {
             if case.workload == Workload::Instructions && repetition > 1 {
                 continue;
             }
-            for subject in &subjects {
+            for subject in subjects.iter().filter(|subject| subject.has_rooms() || !case.workload.is_own()) {
                 let Case { workload, transport, qos } = case;
                 let name = format!("{} {} QoS {qos}, {}", workload.name(), transport.name(), subject.name());
                 eprintln!("{repetition}/{}: {name}", options.repeat());
-                let phases = runtime.block_on(measure(&options, case, subject)).context(name)?;
-                let row = |phase| Row::new(workload.name(), phase, subject.name(), transport, qos);
-                report.rows.extend(phases.into_iter().map(row));
+                match runtime.block_on(measure(options, case, subject)) {
+                    Ok(phases) => {
+                        let row = |phase| Row::new(workload.name(), phase, subject.name(), transport, qos);
+                        report.rows.extend(phases.into_iter().map(row));
+                    }
+                    // The others are worth having nevertheless.
+                    Err(error) => {
+                        eprintln!("{name}: {error:#}");
+                        report.failures.push(format!("{name}: {error:#}"));
+                    }
+                }
             }
         }
     }
-    println!("{}", report.tables());
-    if let Some(file) = &options.json {
-        std::fs::write(file, serde_json::to_string_pretty(&report)? + "\n")
-            .with_context(|| format!("{} cannot be written", file.display()))?;
-    }
-    Ok(())
+    Ok(report)
 }
 
 async fn measure(options: &Options, case: Case, subject: &Subject) -> Result<Vec<Phase>> {
@@ -64,15 +82,30 @@ async fn measure(options: &Options, case: Case, subject: &Subject) -> Result<Vec
     if workload == Workload::Instructions {
         return instructions::run(subject, transport, qos, options.profiles.as_deref()).await;
     }
-    let cpus = if options.all_cpus { (0..64).collect() } else { SERVER_CPUS.to_vec() };
-    let server = Server::start(subject, &cpus, &[], &[])?;
-    let site = Arc::new(Site::new(server.address(transport), transport, qos, subject.has_rooms()));
-    let load = Load { site, server: server.pid(), measured: options.measured() };
-    Ok(match workload {
-        Workload::W1 => vec![negotiate::at_rate(&load, 200).await?, negotiate::max(&load).await?],
-        Workload::W2 => relay::run(&load).await?,
-        Workload::W3 if options.quick => idle::run(&load, &[2_000]).await?,
-        Workload::W3 => idle::run(&load, &[2_000, 10_000, 18_000]).await?,
+    let (mut server, mut load) = start(options, case, subject)?;
+    match workload {
+        Workload::W1 => Ok(vec![negotiate::at_rate(&load, 200).await?, negotiate::max(&load).await?]),
+        Workload::W2 => relay::run(&load).await,
+        Workload::W3 => idle::run(&load).await,
+        Workload::W4 => churn::run(&load).await,
+        Workload::Overload => overload::run(&load).await,
+        Workload::Cost => {
+            let mut phases = cost::relaying(&load).await?;
+            for seating in Seating::ALL {
+                drop(server); // what it has kept of the last peers would be taken for these
+                (server, load) = start(options, case, subject)?;
+                phases.extend(cost::sitting(&load, seating).await?);
+            }
+            Ok(phases)
+        }
         Workload::Instructions => unreachable!("measured under Callgrind"),
-    })
+    }
+}
+
+fn start(options: &Options, case: Case, subject: &Subject) -> Result<(Server, Load)> {
+    let server = Server::start(subject, &[], case.workload.flags())?;
+    let site = Site::new(server.address(case.transport), case.transport, case.qos, subject.has_rooms());
+    let (measured, is_quick) = (options.measured(), options.quick);
+    let load = Load { site: Arc::new(site), server: server.pid(), measured, is_quick };
+    Ok((server, load))
 }

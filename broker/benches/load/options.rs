@@ -11,7 +11,7 @@ use std::time::Duration;
 #[derive(Parser, Debug)]
 #[command(name = "cargo bench -p broker --bench load --", bin_name = "cargo bench -p broker --bench load --")]
 pub struct Options {
-    /// Only these workloads, with commas between them [default: all that take part in a comparison]
+    /// Only these workloads, with commas between them
     #[arg(long, value_delimiter = ',', ignore_case = true)]
     pub only: Vec<Workload>,
     /// Only this transport
@@ -20,7 +20,7 @@ pub struct Options {
     /// Only this quality of service [default: 0, and 1 in W2]
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=1))]
     pub qos: Option<u8>,
-    /// Measure this as well, in turns: mosquitto, or the path of another build of the broker
+    /// Measure this as well, in turns: mosquitto, all-cpus (the broker with every CPU), or another build's path
     #[arg(long, value_name = "SERVER")]
     against: Vec<String>,
     /// How often everything is measured; the tables show medians [default: 5 with --against, else 1]
@@ -35,12 +35,15 @@ pub struct Options {
     /// Write everything that was measured to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Measure nothing; take what was measured earlier, in one run or several
+    #[arg(long, value_name = "FILE", value_delimiter = ',', conflicts_with = "json")]
+    pub from: Vec<PathBuf>,
+    /// Write the figures into BENCHMARKS.md, between its marks
+    #[arg(long)]
+    pub document: bool,
     /// Keep the profiles of the workload `instructions` in this folder, for callgrind_annotate
     #[arg(long, value_name = "FOLDER")]
     pub profiles: Option<PathBuf>,
-    /// Let the server use every CPU
-    #[arg(long)]
-    pub all_cpus: bool,
     /// Cargo says so
     #[arg(long, hide = true)]
     bench: bool,
@@ -52,8 +55,14 @@ pub enum Workload {
     W1,
     /// Messages relayed, 2,000 a second and as many as there can be
     W2,
-    /// Memory of idle peers
+    /// Memory of idle peers, and rooms negotiated beside them
     W3,
+    /// Many rooms, one after another
+    W4,
+    /// Twice as much as the broker takes
+    Overload,
+    /// The points to which the cost model is fitted
+    Cost,
     /// Instructions for each unit of work, under Callgrind
     Instructions,
 }
@@ -64,8 +73,29 @@ impl Workload {
             Self::W1 => "W1",
             Self::W2 => "W2",
             Self::W3 => "W3",
+            Self::W4 => "W4",
+            Self::Overload => "overload",
+            Self::Cost => "cost",
             Self::Instructions => "instructions",
         }
+    }
+}
+
+impl Workload {
+    /// What the broker is started with.
+    pub fn flags(self) -> &'static [&'static str] {
+        match self {
+            // Places at the door take descriptors from those inside, and 20,000 are what there often is.
+            Self::W3 => &["--max-handshakes", "500"],
+            // Those of 500 rooms; and no limit for each of them, so that they can ask too much together.
+            Self::Overload => &["--max-connections", "1000", "--message-rate", "100000", "--byte-rate", "100MiB"],
+            _ => &[],
+        }
+    }
+
+    /// Whether it is of no interest at other servers.
+    pub fn is_own(self) -> bool {
+        matches!(self, Self::Overload | Self::Cost)
     }
 }
 
@@ -95,9 +125,7 @@ impl Options {
     pub fn cases(&self) -> Vec<Case> {
         let mut cases = Vec::new();
         for &workload in Workload::value_variants() {
-            let wanted =
-                if self.only.is_empty() { workload != Workload::Instructions } else { self.only.contains(&workload) };
-            if !wanted {
+            if !self.only.is_empty() && !self.only.contains(&workload) {
                 continue;
             }
             for transport in [Transport::Tcp, Transport::Ws] {

@@ -13,6 +13,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Loopback addresses to connect from.
 const SOURCES: usize = 20;
 
+/// Bytes of what browsers say, about.
+const DESCRIPTION: usize = 3000;
+const CANDIDATE: usize = 300;
+
 /// The server as peers see it.
 pub struct Site {
     pub address: SocketAddr,
@@ -26,7 +30,14 @@ pub struct Site {
 
 impl Site {
     pub fn new(address: SocketAddr, transport: Transport, qos: u8, has_rooms: bool) -> Self {
-        Self { address, transport, qos, has_rooms, bodies: Bodies::new(3000, 300), connections: AtomicUsize::new(0) }
+        let bodies = Bodies::new(DESCRIPTION, CANDIDATE);
+        Self { address, transport, qos, has_rooms, bodies, connections: AtomicUsize::new(0) }
+    }
+
+    /// The same server, where candidates have so many bytes.
+    pub fn with_candidates_of(&self, bytes: usize) -> Self {
+        let Self { address, transport, qos, has_rooms, .. } = *self;
+        Self { bodies: Bodies::new(DESCRIPTION, bytes), ..Self::new(address, transport, qos, has_rooms) }
     }
 
     async fn open(&self) -> Result<Connection> {
@@ -53,6 +64,17 @@ pub struct Peer {
 impl Peer {
     /// Connects, subscribes and joins, one after another as clients do, each when the last is confirmed.
     pub async fn join(site: &Site, room: &str, side: Side) -> Result<Self> {
+        let mut peer = Self::connect(site, room, side).await?;
+        if site.has_rooms {
+            peer.tell_agent(br#"{"type":"join"}"#);
+            let answer = if side == Side::A { "created" } else { "joined" };
+            peer.hear_agent(answer).await.with_context(|| format!("{side:?} joins {room}"))?;
+        }
+        Ok(peer)
+    }
+
+    /// Connects and subscribes, and goes into no room.
+    pub async fn connect(site: &Site, room: &str, side: Side) -> Result<Self> {
         let (me, other) = match side {
             Side::A => (format!("{room}-a"), format!("{room}-b")),
             Side::B => (format!("{room}-b"), format!("{room}-a")),
@@ -70,12 +92,20 @@ impl Peer {
         let filter = if site.has_rooms { format!("rooms/+/{me}/+") } else { format!("rooms/{room}/{me}/{other}") };
         wire::subscribe(&mut peer.connection.out, &filter, site.qos);
         peer.expect(wire::SUBACK, &[0, 1, site.qos]).await?;
-        if site.has_rooms {
-            peer.tell_agent(br#"{"type":"join"}"#);
-            let answer = if side == Side::A { "created" } else { "joined" };
-            peer.hear_agent(answer).await.with_context(|| format!("{side:?} joins {room}"))?;
-        }
         Ok(peer)
+    }
+
+    /// Connects, and tells the code of CONNACK.
+    pub async fn knock(site: &Site, id: &str) -> Result<u8> {
+        let mut connection = site.open().await?;
+        wire::connect(&mut connection.out, id);
+        loop {
+            if let Some((first, body)) = connection.packet()? {
+                ensure!(first >> 4 == wire::CONNACK && body.len() == 2, "packet {first:#x} in place of CONNACK");
+                return Ok(body[1]);
+            }
+            connection.fill().await?;
+        }
     }
 
     async fn expect(&mut self, kind: u8, body: &[u8]) -> Result<()> {
@@ -138,9 +168,14 @@ impl Peer {
 
     /// Says something to the other peer. May not be given up.
     pub async fn say(&mut self, site: &Site, kind: Kind) -> Result<()> {
+        self.prepare(site, kind);
+        self.settle().await
+    }
+
+    /// Says it with what is said next.
+    pub fn prepare(&mut self, site: &Site, kind: Kind) {
         let (payload, id) = (site.bodies.stamped(kind), self.next_id());
         wire::publish(&mut self.connection.out, &self.other_topic, self.qos, id, &payload);
-        self.connection.flush().await
     }
 
     /// The next signal of the other peer, and how many nanoseconds it took. May be given up and called again.
@@ -163,7 +198,7 @@ impl Peer {
         Ok(ns)
     }
 
-    /// Acknowledges what has come.
+    /// Sends what is prepared, and acknowledges what has come.
     pub async fn settle(&mut self) -> Result<()> {
         self.connection.flush().await
     }

@@ -2,30 +2,36 @@
 
 use crate::connection::Transport;
 use crate::workload::Phase;
-use serde::Serialize;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::PathBuf;
 
 /// Everything of one run.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Report {
     pub machine: Machine,
     pub rows: Vec<Row>,
+    /// What could not be measured, and why.
+    pub failures: Vec<String>,
 }
 
 /// Where, when and with what.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Machine {
     pub date: String,
     pub cpu: String,
     pub cpus: usize,
     pub kernel: String,
+    /// Of the repository, if this runs in one.
+    pub commit: String,
     pub versions: BTreeMap<String, String>,
     pub command: String,
 }
 
 /// One phase, measured once.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Row {
     pub workload: String,
     pub phase: String,
@@ -49,16 +55,75 @@ impl Row {
 }
 
 impl Report {
-    /// A table for each phase; a line for each server, the first of them being what the others are compared with.
-    pub fn tables(&self) -> String {
-        let mut phases: Vec<(&str, &str)> = Vec::new();
-        for row in &self.rows {
-            let phase = (&*row.workload, &*row.phase);
-            if !phases.contains(&phase) {
-                phases.push(phase);
+    pub fn new(machine: Machine) -> Self {
+        Self { machine, rows: vec![], failures: vec![] }
+    }
+
+    /// What was written earlier. Of a workload that several files have, the last one counts; the machine is the first
+    /// one's.
+    pub fn read(files: &[PathBuf]) -> Result<Self> {
+        let mut all: Option<Self> = None;
+        for file in files {
+            let at = || file.display().to_string();
+            let text = std::fs::read_to_string(file).with_context(at)?;
+            let read: Self = serde_json::from_str(&text).with_context(at)?;
+            match &mut all {
+                None => all = Some(read),
+                Some(all) => {
+                    all.rows.retain(|row| read.rows.iter().all(|new| new.workload != row.workload));
+                    all.rows.extend(read.rows);
+                    all.failures.extend(read.failures);
+                }
             }
         }
-        phases.into_iter().map(|(workload, phase)| self.table(workload, phase)).collect()
+        all.context("no file to read")
+    }
+
+    /// A table for each phase; a line for each server, the first of them being what the others are compared with.
+    pub fn tables(&self) -> String {
+        let mut workloads: Vec<&str> = Vec::new();
+        for row in &self.rows {
+            if !workloads.contains(&&*row.workload) {
+                workloads.push(&row.workload);
+            }
+        }
+        workloads.into_iter().map(|workload| self.tables_of(workload)).collect()
+    }
+
+    /// The tables of one workload; empty if it was not measured.
+    pub fn tables_of(&self, workload: &str) -> String {
+        let mut phases: Vec<&str> = Vec::new();
+        for row in self.rows.iter().filter(|row| row.workload == workload) {
+            if !phases.contains(&&*row.phase) {
+                phases.push(&row.phase);
+            }
+        }
+        phases.into_iter().map(|phase| self.table(workload, phase)).collect()
+    }
+
+    /// The phases of a workload that a server went through.
+    pub fn phases(&self, workload: &str, server: &str, transport: &str) -> impl Iterator<Item = &str> {
+        let of = |row: &&Row| row.workload == workload && row.server == server && row.transport == transport;
+        let phases: std::collections::BTreeSet<&str> = self.rows.iter().filter(of).map(|row| &*row.phase).collect();
+        phases.into_iter()
+    }
+
+    /// The median of a figure over all repetitions.
+    pub fn figure(
+        &self,
+        workload: &str,
+        phase: &str,
+        server: &str,
+        transport: &str,
+        qos: u8,
+        name: &str,
+    ) -> Option<f64> {
+        let rows =
+            self.rows.iter().filter(|row| row.workload == workload && row.phase == phase && row.server == server);
+        let rows = rows.filter(|row| row.transport == transport && row.qos == qos);
+        median(
+            rows.flat_map(|row| row.figures.iter().filter(|figure| figure.0 == name).map(|figure| figure.1)).collect(),
+        )
     }
 
     fn table(&self, workload: &str, phase: &str) -> String {
@@ -130,7 +195,10 @@ impl Machine {
         let cpu = read("/proc/cpuinfo");
         let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+        let git = std::process::Command::new("git").args(["describe", "--always", "--dirty"]).output();
+        let commit = git.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
         Self {
+            commit,
             date: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
             cpu: cpu.map_or("unknown", |(_, name)| name).to_owned(),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),

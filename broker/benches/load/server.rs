@@ -3,6 +3,7 @@
 use crate::connection::Transport;
 use crate::proc;
 use anyhow::{Context, Result, bail, ensure};
+use rustix::thread::CpuSet;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -11,13 +12,18 @@ use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Where the server runs, and where the load comes from.
+const SERVER_CPUS: [usize; 1] = [0];
+const GENERATOR_CPUS: [usize; 1] = [1];
+
 /// Something that can be measured.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Subject {
-    /// The broker of this build, or another binary of it.
+    /// The broker of this build, or another binary of it; on one CPU or on all.
     Duet {
         name: String,
         binary: PathBuf,
+        is_spread: bool,
     },
     Mosquitto {
         binary: PathBuf,
@@ -27,11 +33,15 @@ pub enum Subject {
 impl Subject {
     /// The broker that was built with this bench.
     pub fn this_build() -> Self {
-        Self::Duet { name: "duet".into(), binary: env!("CARGO_BIN_EXE_broker").into() }
+        Self::Duet { name: "duet".into(), binary: env!("CARGO_BIN_EXE_broker").into(), is_spread: false }
     }
 
-    /// What `--against` names: `mosquitto`, or the path of another build of the broker.
+    /// What `--against` names: `mosquitto`, this build with every CPU, or the path of another build of the broker.
     pub fn rival(named: &str) -> Result<Self> {
+        if named == "all-cpus" {
+            let binary = env!("CARGO_BIN_EXE_broker").into();
+            return Ok(Self::Duet { name: "duet, every CPU".into(), binary, is_spread: true });
+        }
         if named == "mosquitto" {
             let path = std::env::var_os("PATH").unwrap_or_default();
             // Debian keeps it where only root looks.
@@ -42,8 +52,11 @@ impl Subject {
             });
         }
         let binary = PathBuf::from(named);
-        ensure!(binary.is_file(), "--against {named}: neither mosquitto nor a file; build a broker, and give its path");
-        Ok(Self::Duet { name: named.into(), binary })
+        ensure!(
+            binary.is_file(),
+            "--against {named}: neither mosquitto nor all-cpus nor a file that is another build of the broker"
+        );
+        Ok(Self::Duet { name: named.into(), binary, is_spread: false })
     }
 
     pub fn name(&self) -> &str {
@@ -79,9 +92,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it on these CPUs. `before` is a command to run it under, such as Valgrind; `flags` are for the broker
-    /// alone.
-    pub fn start(subject: &Subject, cpus: &[usize], before: &[String], flags: &[&str]) -> Result<Self> {
+    /// Starts it. `before` is a command to run it under, such as Valgrind; `flags` are for the broker alone.
+    pub fn start(subject: &Subject, before: &[String], flags: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir().context("no folder for the server")?;
         let (binary, arguments, addresses) = match subject {
             Subject::Duet { binary, .. } => (binary, duet(folder.path(), flags), None),
@@ -99,9 +111,14 @@ impl Server {
             command.env_remove(name);
         }
         command.args(&line[1..]).current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
-        proc::run_on(cpus); // what is started inherits it
+        // What is started inherits it.
+        if matches!(subject, Subject::Duet { is_spread: true, .. }) {
+            proc::run_on(&(0..CpuSet::MAX_CPU).collect::<Vec<_>>());
+        } else {
+            proc::run_on(&SERVER_CPUS);
+        }
         let child = command.spawn().with_context(|| format!("{} does not start", line.join(" ")));
-        proc::run_on(&super::GENERATOR_CPUS);
+        proc::run_on(&GENERATOR_CPUS);
         let mut child = child?;
         let addresses = match addresses {
             Some(addresses) => Ok(addresses),

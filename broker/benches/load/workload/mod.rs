@@ -1,7 +1,10 @@
 //! The workloads. Each is given a fresh server, and gives the figures of its phases.
 
+pub mod churn;
+pub mod cost;
 pub mod idle;
 pub mod negotiate;
+pub mod overload;
 pub mod relay;
 
 use crate::peer::Site;
@@ -16,12 +19,13 @@ use std::time::Duration;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server under load.
-#[derive(Clone)]
 pub struct Load {
     pub site: Arc<Site>,
     pub server: u32,
     /// How long a phase is measured.
     pub measured: Duration,
+    /// Small numbers will do.
+    pub is_quick: bool,
 }
 
 impl Load {
@@ -64,11 +68,16 @@ impl Phase {
     }
 
     pub fn latency(&mut self, samples: &Samples) {
+        self.times("", samples);
+    }
+
+    /// How long `what` took: half of them, and all but one in a hundred, at most so long.
+    pub fn times(&mut self, what: &str, samples: &Samples) {
         let mut ns = std::mem::take(&mut *samples.0.lock());
         ns.sort_unstable();
         for (name, part) in [("p50 ms", 0.5), ("p99 ms", 0.99)] {
             if let Some(ns) = ns.get((ns.len() as f64 * part) as usize) {
-                self.figure(name, *ns as f64 / 1e6);
+                self.figure(format!("{what} {name}").trim(), *ns as f64 / 1e6);
             }
         }
     }

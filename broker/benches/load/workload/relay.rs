@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval_at, sleep, timeout};
+use tokio::time::{Instant, Interval, interval_at, sleep, timeout};
 
-const ROOMS: usize = 500;
+pub const ROOMS: usize = 500;
 /// Messages of a room in a second, on the clock.
-const RATE: u32 = 4;
+pub const RATE: u32 = 4;
 const WARM_UP: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 16;
 
@@ -23,10 +23,19 @@ pub struct Pair {
     pub b: Peer,
 }
 
+/// When a room says something.
+#[derive(Clone, Copy, Debug)]
+pub enum Pace {
+    /// So many times a second, each side in turn.
+    Clock(u32),
+    /// When it has heard the last message.
+    Answer,
+}
+
 pub async fn run(load: &Load) -> Result<Vec<Phase>> {
     let pairs = pairs(&load.site, ROOMS).await?;
-    let (open, pairs) = phase(load, pairs, true).await?;
-    let (closed, _) = phase(load, pairs, false).await?;
+    let (open, pairs) = phase(load, &load.site, pairs, Pace::Clock(RATE), "open".into()).await?;
+    let (closed, _) = phase(load, &load.site, pairs, Pace::Answer, "closed".into()).await?;
     Ok(vec![open, closed])
 }
 
@@ -56,27 +65,38 @@ impl Pair {
     }
 }
 
-async fn phase(load: &Load, pairs: Vec<Pair>, on_clock: bool) -> Result<(Phase, Vec<Pair>)> {
+/// Measures pairs that talk; gives them back when nothing is on its way any more.
+pub async fn phase(
+    load: &Load,
+    site: &Arc<Site>,
+    pairs: Vec<Pair>,
+    pace: Pace,
+    name: String,
+) -> Result<(Phase, Vec<Pair>)> {
     let took = Arc::new(Samples::default());
     let signals = Arc::new(Signals::default());
     let failures = Failures::default();
     let mut tasks = JoinSet::new();
     let count = pairs.len();
     for (number, mut pair) in pairs.into_iter().enumerate() {
-        let (site, took, signals) = (load.site.clone(), took.clone(), signals.clone());
+        let (site, took, signals) = (site.clone(), took.clone(), signals.clone());
         tasks.spawn(async move {
             let sample = |ns| {
                 if signals.measuring.load(Relaxed) {
                     took.add(ns);
                 }
             };
-            if on_clock {
-                // Spread evenly over the period, by the golden ratio.
-                let begin = (number as f64 * 0.618_034).fract();
-                open(&site, &mut pair, begin, &signals, sample).await?;
-            } else {
-                while !signals.stop.load(Relaxed) {
-                    pair.there_and_back(&site).await?.into_iter().for_each(sample);
+            match pace {
+                Pace::Clock(rate) => {
+                    // Spread evenly over the period, by the golden ratio.
+                    let period = Duration::from_secs(1) / rate;
+                    let begin = Instant::now() + period.mul_f64((number as f64 * 0.618_034).fract());
+                    open(&site, &mut pair, interval_at(begin, period), &signals, sample).await?;
+                }
+                Pace::Answer => {
+                    while !signals.stop.load(Relaxed) {
+                        pair.there_and_back(&site).await?.into_iter().for_each(sample);
+                    }
                 }
             }
             pair.a.settle().await?;
@@ -103,16 +123,20 @@ async fn phase(load: &Load, pairs: Vec<Pair>, on_clock: bool) -> Result<(Phase, 
     timeout(PATIENCE, end).await.ok();
     failures.none()?;
     ensure!(left.len() == count, "{} of {count} rooms wait for a message that does not come", count - left.len());
-    let mut phase = Phase::new(if on_clock { "open" } else { "closed" });
+    let mut phase = Phase::new(name);
     phase.cost(&cost, took.len(), "message");
     phase.latency(&took);
     Ok((phase, left))
 }
 
 /// Sends on a clock, each side in turn, whatever comes back when; at the end takes what is still on its way.
-async fn open(site: &Site, pair: &mut Pair, begin: f64, signals: &Signals, sample: impl Fn(u64)) -> Result<()> {
-    let period = Duration::from_secs(1) / RATE;
-    let mut clock = interval_at(Instant::now() + period.mul_f64(begin), period);
+async fn open(
+    site: &Site,
+    pair: &mut Pair,
+    mut clock: Interval,
+    signals: &Signals,
+    sample: impl Fn(u64),
+) -> Result<()> {
     let (mut turn, mut on_their_way) = (Side::A, 0usize);
     loop {
         let stopped = signals.stop.load(Relaxed);
