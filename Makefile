@@ -42,6 +42,7 @@ cameras: ## fifty viewers one after another at one camera, both as released
 
 bench: ## figures, see BENCHMARKS.md; BENCH="--quick" or other flags of the load
 	cargo bench -p broker --bench load -- $(BENCH)
+	cargo bench -p broker --bench micro
 	cargo bench -p monitor
 
 fuzz: ## look for new inputs, FUZZ_SECONDS (600) for each target; needs nightly Rust and cargo-fuzz

@@ -8,9 +8,8 @@ use std::fmt::Write;
 const CROWDS: [f64; 2] = [100_000.0, 1_000_000.0];
 /// How long a call lasts, in the example.
 const CALL_SECONDS: f64 = 300.0;
-/// How often a peer that has nothing to say shows that it is there.
-const PING_SECONDS: f64 = 60.0;
-const PING_BYTES: f64 = 2.0;
+/// How often a peer that has nothing to say shows that it is there: the page's keep-alive.
+const PING_SECONDS: f64 = 20.0;
 const MIB: f64 = 1_048_576.0;
 
 /// CPU time in µs of a second: `base + message·messages + byte·bytes`.
@@ -51,8 +50,10 @@ pub fn describe(report: &Report) -> String {
             sitting.room,
             sitting.worst * 100.0
         );
-        if let Some(room) = report.figure("W1", "max", "duet", transport, 0, "CPU µs/room") {
-            text.push_str(&extrapolate(&relaying, &sitting, room));
+        let room = report.figure("W1", "max", "duet", transport, 0, "CPU µs/room");
+        let ping = report.figure("cost", "as many pings as there can be", "duet", transport, 0, "CPU µs/ping");
+        if let (Some(room), Some(ping)) = (room, ping) {
+            text.push_str(&extrapolate(&relaying, &sitting, room, ping));
         }
         text.push('\n');
     }
@@ -60,15 +61,15 @@ pub fn describe(report: &Report) -> String {
 }
 
 /// What the model says of many peers, two to a room, who call each other one time after another.
-fn extrapolate(relaying: &Relaying, sitting: &Sitting, room_us: f64) -> String {
-    let mut text = format!("- A room negotiated, from connecting to leaving: {room_us:.0} µs.\n");
+fn extrapolate(relaying: &Relaying, sitting: &Sitting, room_us: f64, ping_us: f64) -> String {
+    let mut text =
+        format!("- A room negotiated, from connecting to leaving: {room_us:.0} µs. A ping: {ping_us:.1} µs.\n");
     text.push_str("\n| peers | rooms | rooms negotiated/s | pings/s | CPUs | memory, GiB |\n");
     text.push_str("|---:|---:|---:|---:|---:|---:|\n");
     for peers in CROWDS {
         let rooms = peers / 2.0;
         let (calls, pings) = (rooms / CALL_SECONDS, peers / PING_SECONDS);
-        // A ping comes and is answered; it goes through nothing else, so this is more than it costs.
-        let us = relaying.base + calls * room_us + pings * (relaying.message + PING_BYTES * relaying.byte);
+        let us = relaying.base + calls * room_us + pings * ping_us;
         let bytes = sitting.base + sitting.peer * peers + sitting.room * rooms;
         let (cpus, gib) = (us / 1e6, bytes / MIB / 1024.0);
         let _ = writeln!(text, "| {peers:.0} | {rooms:.0} | {calls:.0} | {pings:.0} | {cpus:.2} | {gib:.2} |");

@@ -198,6 +198,12 @@ impl Peer {
         Ok(ns)
     }
 
+    /// Shows that it is there, and waits for the answer. Nothing else may be on its way.
+    pub async fn ping(&mut self) -> Result<()> {
+        self.connection.out.extend_from_slice(&wire::PINGREQ);
+        self.expect(wire::PINGRESP, &[]).await
+    }
+
     /// Sends what is prepared, and acknowledges what has come.
     pub async fn settle(&mut self) -> Result<()> {
         self.connection.flush().await

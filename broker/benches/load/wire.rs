@@ -8,10 +8,12 @@ pub const CONNACK: u8 = 2;
 pub const PUBLISH: u8 = 3;
 pub const PUBACK: u8 = 4;
 pub const SUBACK: u8 = 9;
+pub const PINGRESP: u8 = 13;
 
+pub const PINGREQ: [u8; 2] = [0xC0, 0];
 pub const DISCONNECT: [u8; 2] = [0xE0, 0];
 
-/// Longer than any workload: nobody pings.
+/// Longer than any workload: nobody pings but to be measured.
 const KEEP_ALIVE_SECONDS: u16 = 3600;
 
 pub fn connect(out: &mut Vec<u8>, client: &str) {

@@ -37,6 +37,15 @@ export function launch({ devices = true } = {}) {
  * @property {import('playwright-core').BrowserContext} [within] a profile that is there already
  */
 
+/**
+ * What serves the page.
+ *
+ * @typedef {object} Server
+ * @property {string} origin its address, without a slash at the end
+ * @property {() => Promise<void>} stop
+ */
+
+/** @template {Server} [S=Broker] */
 export class Scene {
   /** @type {Peer[]} */
   #peers = [];
@@ -47,7 +56,7 @@ export class Scene {
 
   /**
    * @param {import('playwright-core').Browser} browser
-   * @param {Broker} broker
+   * @param {S} broker
    */
   constructor(browser, broker) {
     this.#browser = browser;

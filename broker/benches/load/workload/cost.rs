@@ -1,11 +1,14 @@
 //! What a message, a byte, a peer and a room cost: the points that the cost model is fitted to.
 
 use super::idle::{self, Seating};
-use super::relay::{self, Pace};
-use super::{Load, Phase};
+use super::relay::{self, Pace, Pair};
+use super::{Load, PATIENCE, Phase};
 use crate::peer::Peer;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::sync::Arc;
+use std::time::Instant;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// Sizes of messages in bytes.
 const SIZES: [usize; 4] = [100, 1_000, 3_000, 10_000];
@@ -31,7 +34,32 @@ pub async fn relaying(load: &Load) -> Result<Vec<Phase>> {
         phases.push(phase);
         pairs = back;
     }
+    phases.push(pings(load, pairs).await?);
     Ok(phases)
+}
+
+/// Peers that have nothing to say, and show that they are there.
+async fn pings(load: &Load, pairs: Vec<Pair>) -> Result<Phase> {
+    let end = Instant::now() + load.measured;
+    let before = load.moment()?;
+    let mut tasks = JoinSet::new();
+    for mut peer in pairs.into_iter().flat_map(|pair| [pair.a, pair.b]) {
+        tasks.spawn(async move {
+            let mut pings = 0;
+            while Instant::now() < end {
+                timeout(PATIENCE, peer.ping()).await.context("a ping was not answered")??;
+                pings += 1;
+            }
+            anyhow::Ok(pings)
+        });
+    }
+    let mut pings = 0;
+    while let Some(done) = tasks.join_next().await {
+        pings += done.expect("no task panics")?;
+    }
+    let mut phase = Phase::new("as many pings as there can be");
+    phase.cost(&before.until_now(load.server)?, pings, "ping");
+    Ok(phase)
 }
 
 /// Sitting, with so many peers in so many rooms. The server must be a fresh one.
