@@ -17,7 +17,7 @@ use broker::login::Login;
 use broker::server::run_backbone;
 use broker::session::{self, outbox::Outbox};
 use broker::switchboard::{Subscription, Switchboard, Welcome};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use mqtt_protocol_core::mqtt::common::Cursor;
@@ -69,7 +69,9 @@ fn join(rooms: &mut Rooms, room: &str, from: &PeerId) -> usize {
 
 fn signal() -> Bytes {
     let flags = Flags { qos: Qos::AtMostOnce, retain: false, may_create: true };
-    frame::publish(&peer("alice"), TOPIC, flags, |_| (), &PAYLOAD)
+    let mut frame = BytesMut::new();
+    frame::publish(&mut frame, &peer("alice"), TOPIC, flags, |_| (), &PAYLOAD);
+    frame.freeze()
 }
 
 #[divan::bench]
