@@ -18,6 +18,7 @@ use crate::watch::Watch;
 use agent::rooms::Rooms;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -190,16 +191,17 @@ async fn pump(hub: Arc<Hub>) -> BackboneError {
 
 /// Hands what comes out of the backbone to the switchboard, and lets time pass for it.
 async fn switch(hub: Arc<Hub>, mut downlink: Downlink) -> BackboneError {
-    let mut next_tick = tokio::time::Instant::now();
+    let mut tick = pin!(tokio::time::sleep(Duration::ZERO));
     loop {
         tokio::select! {
             biased;
-            () = tokio::time::sleep_until(next_tick) => {
+            () = &mut tick => {
                 let now = hub::now();
                 let mut switchboard = hub.switchboard.lock();
                 switchboard.tick(now);
                 let room = switchboard.next_deadline().map_or(TICK, |deadline| deadline.since(now.wall));
-                next_tick = tokio::time::Instant::now() + room.clamp(Duration::from_millis(1), TICK);
+                let next = tokio::time::Instant::now() + room.clamp(Duration::from_millis(1), TICK);
+                tick.as_mut().reset(next);
             }
             batch = downlink.next() => match batch {
                 Ok(batch) => {
