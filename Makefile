@@ -30,7 +30,7 @@ web: ## the page's own tests
 
 e2e: ## two browsers in a call, and a camera, on the release build of the broker
 	cargo build --release --locked
-	cargo build -p camera --locked
+	cargo test --workspace --locked --no-run --quiet # the camera as `make rust` has built it: alone it would have other features
 	cd web && built="$$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')" && \
 	  DUET_BROKER="$$built/release/broker" DUET_CAMERA="$$built/debug/camera" npm run e2e
 

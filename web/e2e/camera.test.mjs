@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { Camera, memory } from './support/camera.mjs';
 import { Coturn } from './support/coturn.mjs';
 import { film } from './support/ivf.mjs';
+import { talking } from './support/peer.mjs';
 import { Scene, launch } from './support/scene.mjs';
 import { SOON } from './support/wait.mjs';
 
@@ -18,6 +19,8 @@ after(() => browser.close());
 /** What a live picture has at least, in frames a second. */
 const LIVE = 15;
 const MEASURED = 4_000;
+/** When who comes late to a film would see its next key frame, which is at its beginning, is later than this. */
+const LATE = 3_000;
 /** Viewers one after another; all of `make cameras`. */
 const MANY = Number(process.env['DUET_VIEWERS'] ?? 10);
 
@@ -110,6 +113,8 @@ for (const flags of [[], ['--answer']]) {
       const viewer = await look(scene, name);
       await viewer.talks();
       assert.deepEqual(await received(viewer), { codec: 'video/VP8', width: 640, height: 360 });
+      const { clickedJoin = 0, firstFrame = NaN } = await viewer.record();
+      assert.ok(firstFrame - clickedJoin < LATE, `${name} has seen nothing for ${firstFrame - clickedJoin} ms`);
       const fps = await rate(viewer);
       assert.ok(fps >= LIVE, `${fps} frames a second`);
       await viewer.press('#leave');
@@ -235,6 +240,22 @@ test('a camera that is there before the broker gets in once it is', async (t) =>
   await scene.broker.restart();
   const viewer = await look(scene, 'viewer');
   await viewer.talks();
+});
+
+test('a camera whose room is taken by two others gets in when one of them leaves', async (t) => {
+  const scene = await Scene.begin(t, browser);
+  const [alice, bob] = await Promise.all(['alice', 'bob'].map((name) => scene.open({ name })));
+  assert.ok(alice && bob);
+  await alice.join('front-door');
+  await alice.is('waiting');
+  await bob.join('front-door');
+  await talking(alice, bob);
+  const camera = await Camera.start(t, scene.broker, ['--room', 'front-door'], { waits: false });
+  await camera.says(/two others are in this room; trying again/);
+  await alice.press('#leave');
+  await alice.is('idle');
+  await camera.says(/a viewer/);
+  await bob.talks();
 });
 
 test('two cameras with the same id are told what is wrong', { timeout: 60_000 }, async (t) => {
