@@ -52,6 +52,16 @@ pub fn expiry(mut encoded: &[u8]) -> Option<u32> {
     None
 }
 
+/// Whether a client may publish with these: no subscription identifier (MQTT-3.3.4-6), and no wildcard or U+0000 in
+/// the response topic (MQTT-3.3.2-14, MQTT-1.5.4-2); the library does not look.
+pub fn may_be_published(properties: &[Property]) -> bool {
+    properties.iter().all(|property| match property {
+        Property::SubscriptionIdentifier(_) => false,
+        Property::ResponseTopic(topic) => !topic.val().contains(['+', '#', '\0']),
+        _ => true,
+    })
+}
+
 /// Whether a message has no more user properties than it may.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 //! who is in which room now.
 
 use super::{Identity, Role};
-use crate::switchboard::filter;
+use crate::switchboard::{filter, shared};
 use protocol::topic::{self, Inbox};
 use protocol::{ErrorCode, Topic, TopicError};
 
@@ -26,8 +26,8 @@ pub enum NotGranted {
     /// No filter by MQTT 4.7 (5.0: 0x8F).
     #[error("no topic filter")]
     Invalid,
-    /// A shared subscription, which this broker does not offer (5.0: 0x9E).
-    #[error("shared subscriptions are not offered")]
+    /// A shared subscription of a peer, to which this broker does not offer any (5.0: 0x9E).
+    #[error("only operators share subscriptions")]
     Shared,
     /// The client has as many as it may have (5.0: 0x97).
     #[error("the client has as many subscriptions as it may have")]
@@ -52,8 +52,12 @@ impl Rules {
     /// # Errors
     /// Why not.
     pub fn subscribe(&self, who: &Identity, wanted: &str) -> Result<(), NotGranted> {
-        if wanted.starts_with("$share/") {
-            return Err(NotGranted::Shared);
+        if wanted.starts_with(shared::PREFIX) {
+            return match (who.role, shared::parse(wanted)) {
+                (Role::Peer, _) => Err(NotGranted::Shared),
+                (Role::Operator, None) => Err(NotGranted::Invalid),
+                (Role::Operator, Some(_)) => Ok(()),
+            };
         }
         if !filter::is_valid(wanted) {
             return Err(NotGranted::Invalid);
@@ -287,7 +291,10 @@ mod tests {
             (&closed, Operator, "#", Ok(())),
             (&closed, Operator, "rooms/#", Ok(())),
             (&closed, Operator, "$SYS/#", Ok(())),
-            (&closed, Operator, "$share/g/rooms/#", Err(Shared)),
+            (&closed, Operator, "$share/g/rooms/#", Ok(())),
+            (&closed, Operator, "$share/g", Err(Invalid)),
+            (&closed, Operator, "$share/+/rooms/#", Err(Invalid)),
+            (&all, Peer, "$share/g/a", Err(Shared)),
         ] {
             assert_eq!(rules.subscribe(&who("carol", role), filter), verdict, "{filter} with {rules:?}");
         }

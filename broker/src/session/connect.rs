@@ -79,11 +79,20 @@ pub(super) async fn receive<S: Transport>(
     connection.set_auto_ping_response(true);
     let (events, rest) = match first::read(&mut socket, &hub, &mut connection).await? {
         First::Packet(events, rest) => (events, rest),
+        First::OtherLevel => {
+            let why = "it asks for another level of the protocol than 4 (3.1.1) and 5 (5.0)";
+            let (what, address) = (What::Connect, Some(arrival.address));
+            hub.audit(Refused { what, why, client: None, user: None, address });
+            let answer = packets::other_level().map(|packet| packet.to_continuous_buffer());
+            refuse(socket, &hub, answer.unwrap_or_default()).await;
+            return None;
+        }
         First::TooLarge(version) => {
             let why = format!("a CONNECT has at most {} bytes", hub.limits.max_connect);
             let (what, address) = (What::TooLarge, Some(arrival.address));
             hub.audit(Refused { what, why: &why, client: None, user: None, address });
-            let answer = version.and_then(|version| packets::not_connected(version, NotConnected::TooLarge, &why).ok());
+            let answer = version
+                .and_then(|version| packets::not_connected(version, NotConnected::TooLarge, &why, u32::MAX).ok());
             refuse(socket, &hub, answer.map(|p| p.to_continuous_buffer()).unwrap_or_default()).await;
             return None;
         }
@@ -121,7 +130,8 @@ pub(super) async fn receive<S: Transport>(
         Ok(judged) => judged,
         Err((why, reason)) => {
             audit(why.what(), &reason);
-            let answer = packets::not_connected(version, why, &reason).map(|p| p.to_continuous_buffer());
+            let answer =
+                packets::not_connected(version, why, &reason, hello.max_packet).map(|p| p.to_continuous_buffer());
             refuse(socket, &hub, answer.unwrap_or_default()).await;
             return None;
         }
@@ -132,7 +142,7 @@ pub(super) async fn receive<S: Transport>(
         Err(full) => {
             let why = if full == Full::FromAddress { NotConnected::Quota } else { NotConnected::Busy };
             audit(What::Connect, &full.to_string());
-            let answer = packets::not_connected(version, why, &full.to_string());
+            let answer = packets::not_connected(version, why, &full.to_string(), hello.max_packet);
             refuse(socket, &hub, answer.map(|p| p.to_continuous_buffer()).unwrap_or_default()).await;
             return None;
         }
@@ -147,7 +157,7 @@ pub(super) async fn receive<S: Transport>(
             Welcome::Anothers => {
                 let reason = "somebody else has this client identifier; choose another";
                 audit(What::Takeover, reason);
-                let answer = packets::not_connected(version, NotConnected::Forbidden, reason);
+                let answer = packets::not_connected(version, NotConnected::Forbidden, reason, hello.max_packet);
                 refuse(socket, &hub, answer.map(|p| p.to_continuous_buffer()).unwrap_or_default()).await;
                 return None;
             }
@@ -166,7 +176,9 @@ pub(super) async fn receive<S: Transport>(
     if version == Version::V5_0 {
         let mut add = |property: Result<Property, _>| properties.extend(property.ok());
         add(TopicAliasMaximum::new(hub.limits.max_topic_aliases).map(Property::TopicAliasMaximum));
-        add(SharedSubscriptionAvailable::new(0).map(Property::SharedSubscriptionAvailable));
+        if identity.role == Role::Peer {
+            add(SharedSubscriptionAvailable::new(0).map(Property::SharedSubscriptionAvailable));
+        }
         if expiry < hello.expiry {
             let seconds = u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX);
             add(SessionExpiryInterval::new(seconds).map(Property::SessionExpiryInterval));
@@ -225,6 +237,11 @@ async fn judge(
 }
 
 fn accept_will(will: &HelloWill<'_>, who: &Identity, hub: &Hub) -> Result<Will, (NotConnected, String)> {
+    if will.topic.is_empty() || will.topic.contains(['+', '#', '\0']) || !properties::may_be_published(will.properties)
+    {
+        let reason = "a will's topic, and its response topic, is not empty and has no wildcards in it (MQTT 4.7)";
+        return Err((NotConnected::Will, reason.into()));
+    }
     if !hub.rules.will(who, will.topic) {
         let reason = match who.role {
             Role::Peer => match who.rights() {

@@ -21,6 +21,8 @@ pub(super) enum First {
     Packet(Vec<Event>, Vec<u8>),
     /// A packet that says it is larger than a CONNECT may be; its version, if that has words for it.
     TooLarge(Option<Version>),
+    /// A CONNECT of another protocol level than 4 and 5.
+    OtherLevel,
 }
 
 /// Reads until one packet is complete.
@@ -56,6 +58,12 @@ pub(super) async fn read<S: Transport>(
         if bytes.len() < whole {
             continue;
         }
+        if has_other_level(&bytes) {
+            break First::OtherLevel;
+        }
+        if !has_legal_connect_flags(&bytes) {
+            break First::Packet(Vec::new(), Vec::new());
+        }
         if let Some(packet) = bytes.get_mut(..whole) {
             accept_no_aliases(packet);
         }
@@ -87,6 +95,38 @@ fn variable_integer(bytes: &[u8]) -> Option<(usize, usize)> {
 }
 
 const NAME_AND_LEVEL: &[u8] = b"\0\x04MQTT\x05";
+
+/// Whether a CONNECT is one of MQTT, of a level that the library would not answer (3.1.1: MQTT-3.1.2-2).
+fn has_other_level(connect: &[u8]) -> bool {
+    level_and_flags(connect).is_some_and(|(level, _)| !matches!(level, 4 | 5))
+}
+
+/// Whether the flags of a CONNECT are such as may be together (MQTT-3.1.2-3, -11 to -15, 3.1.1: also -22); the library
+/// does not look at all of them. What is no CONNECT has none.
+fn has_legal_connect_flags(connect: &[u8]) -> bool {
+    const RESERVED: u8 = 0x01;
+    const WILL: u8 = 0x04;
+    const WILL_QOS: u8 = 0x18;
+    const WILL_RETAIN: u8 = 0x20;
+    const PASSWORD: u8 = 0x40;
+    const USER: u8 = 0x80;
+    let Some((level, flags)) = level_and_flags(connect) else { return true };
+    let has = |flag| flags & flag != 0;
+    !has(RESERVED)
+        && (has(WILL) || !has(WILL_QOS | WILL_RETAIN))
+        && flags & WILL_QOS != WILL_QOS
+        && (level != 4 || has(USER) || !has(PASSWORD))
+}
+
+/// Protocol level and flags of a CONNECT of MQTT.
+fn level_and_flags(connect: &[u8]) -> Option<(u8, u8)> {
+    let at = 2 + connect.iter().skip(1).take_while(|byte| *byte & 0x80 != 0).count();
+    let name = &NAME_AND_LEVEL[..NAME_AND_LEVEL.len() - 1];
+    match connect.get(at..)?.strip_prefix(name)? {
+        [level, flags, ..] if connect.first() == Some(&0x10) => Some((*level, *flags)),
+        _ => None,
+    }
+}
 
 /// The version of a CONNECT, if it is 5.0.
 fn version(head: &[u8]) -> Option<Version> {

@@ -8,10 +8,11 @@ use crate::frame::{self, Flags, Frame, Message, Qos};
 use crate::hub;
 use crate::properties;
 use crate::session::outbox::Delivery;
-use crate::switchboard::Subscription;
 use crate::switchboard::dispatch::json;
+use crate::switchboard::{Subscription, shared};
 use agent::rooms::Verdict;
 use bytes::BytesMut;
+use mqtt_protocol_core::mqtt::Version;
 use mqtt_protocol_core::mqtt::packet::{GenericPacket, Packet, Property, RetainHandling, SubEntry};
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, PubrecReasonCode};
 use protocol::{ErrorCode, PeerMessage, Topic};
@@ -92,6 +93,9 @@ impl<S: Transport> Session<S> {
         }
         if published.topic.is_empty() || published.topic.bytes().any(|byte| matches!(byte, b'+' | b'#' | 0)) {
             return Err(self.violation(DisconnectReasonCode::TopicNameInvalid));
+        }
+        if !properties::may_be_published(published.properties) {
+            return Err(self.violation(DisconnectReasonCode::ProtocolError));
         }
         let accepted = match self.judge(published, now) {
             Ok(()) => {
@@ -212,6 +216,16 @@ impl<S: Transport> Session<S> {
             return Err(self.violation(DisconnectReasonCode::ProtocolError)); // MQTT-2.2.1-3
         }
         self.check_strings(entries.iter().map(SubEntry::topic_filter))?;
+        // One of many cannot have its own kept from it (MQTT-3.8.3-4).
+        let is_odd = |entry: &SubEntry| entry.sub_opts().nl() && entry.topic_filter().starts_with(shared::PREFIX);
+        if entries.iter().any(is_odd) {
+            return Err(self.violation(DisconnectReasonCode::ProtocolError));
+        }
+        // Under 3.1.1 only the QoS is there, and the rest is reserved (MQTT-3-8.3-4); the library does not mind.
+        let has_more = |entry: &SubEntry| entry.sub_opts().to_buffer()[0] & !3 != 0;
+        if self.version != Version::V5_0 && entries.iter().any(has_more) {
+            return Err(self.violation(DisconnectReasonCode::MalformedPacket));
+        }
         let mut verdicts = Vec::with_capacity(entries.len());
         let mut granted = Vec::new();
         {

@@ -63,8 +63,9 @@ pub enum Accepted {
 /// Builders fail only for values that the types here cannot have.
 type Built = Result<Packet, MqttError>;
 
-/// CONNACK that refuses (3.1.1: table 3.1; 5.0: 3.2.2.2), with the reason in words under 5.0.
-pub fn not_connected(version: Version, why: NotConnected, reason: &str) -> Built {
+/// CONNACK that refuses (3.1.1: table 3.1; 5.0: 3.2.2.2), with the reason in words under 5.0, if the packet is then not
+/// larger than the client takes (MQTT-3.2.2-19).
+pub fn not_connected(version: Version, why: NotConnected, reason: &str, limit: u32) -> Built {
     if version == Version::V5_0 {
         let code = match why {
             NotConnected::Identifier => ConnectReasonCode::ClientIdentifierNotValid,
@@ -76,13 +77,10 @@ pub fn not_connected(version: Version, why: NotConnected, reason: &str) -> Built
             NotConnected::Quota => ConnectReasonCode::QuotaExceeded,
             NotConnected::TooLarge => ConnectReasonCode::PacketTooLarge,
         };
-        let reason = Property::ReasonString(packet::ReasonString::new(reason)?);
-        return Ok(v5_0::Connack::builder()
-            .session_present(false)
-            .reason_code(code)
-            .props(vec![reason])
-            .build()?
-            .into());
+        let refusal = |reason| v5_0::Connack::builder().session_present(false).reason_code(code).props(reason).build();
+        let reasoned = refusal(vec![Property::ReasonString(packet::ReasonString::new(reason)?)])?;
+        let fits = reasoned.size() <= usize::try_from(limit).unwrap_or(usize::MAX);
+        return Ok(if fits { reasoned.into() } else { refusal(Vec::new())?.into() });
     }
     let code = match why {
         NotConnected::Identifier => ConnectReturnCode::IdentifierRejected,
@@ -93,6 +91,12 @@ pub fn not_connected(version: Version, why: NotConnected, reason: &str) -> Built
         NotConnected::TooLarge => ConnectReturnCode::NotAuthorized,
         NotConnected::Stopping | NotConnected::Busy | NotConnected::Quota => ConnectReturnCode::ServerUnavailable,
     };
+    Ok(v3_1_1::Connack::builder().session_present(false).return_code(code).build()?.into())
+}
+
+/// CONNACK to a client that speaks another level of the protocol (3.1.1: MQTT-3.1.2-2).
+pub fn other_level() -> Built {
+    let code = ConnectReturnCode::UnacceptableProtocolVersion;
     Ok(v3_1_1::Connack::builder().session_present(false).return_code(code).build()?.into())
 }
 

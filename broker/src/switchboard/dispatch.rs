@@ -67,7 +67,7 @@ impl Switchboard {
 
     /// Publishes refusals to operators, if any listens.
     pub fn publish_audit<'a>(&mut self, events: impl IntoIterator<Item = &'a audit::Event>, now: Now) {
-        let mut is_heard = false;
+        let mut is_heard = !self.shared.is_empty();
         self.operators.matching(audit::TOPIC, &mut |_, _| is_heard = true);
         for event in events.into_iter().filter(|_| is_heard) {
             self.show(&Message::own(audit::TOPIC.into(), json(event), Qos::AtLeastOnce), now);
@@ -146,7 +146,7 @@ impl Switchboard {
         let verdict = self.rooms.read().pass_signal(room, from, to);
         match verdict {
             Verdict::Allowed | Verdict::ToAway => {
-                if !self.operators.is_empty() {
+                if self.is_watched() {
                     self.stale.insert(room.into());
                     self.show(&message, now);
                 }
@@ -210,7 +210,7 @@ impl Switchboard {
         }
         let room = named.as_ref().map_or(NO_ROOM, RoomId::as_str);
         let topic = Topic::FromAgent { room, to: client.as_str() }.to_string();
-        if self.operators.is_empty() && !self.listens(client, &topic) {
+        if !self.is_watched() && !self.listens(client, &topic) {
             return; // nobody hears it
         }
         let error = self.rooms.write().error(room, code, why, now.wall);
@@ -227,11 +227,11 @@ impl Switchboard {
                     let topic = Topic::FromAgent { room: room.as_str(), to: to.as_str() }.to_string();
                     self.tell(to.as_str(), Message::own(topic, json(&message), Qos::AtLeastOnce), now);
                 }
-                Output::Happened { room, event } if !self.operators.is_empty() => {
+                Output::Happened { room, event } if self.is_watched() => {
                     let topic = Topic::Events { room: room.as_str() }.to_string();
                     self.show(&Message::own(topic, json(&event), Qos::AtLeastOnce), now);
                 }
-                Output::Changed { room } if !self.operators.is_empty() => self.show_state(room.as_str(), now),
+                Output::Changed { room } if self.is_watched() => self.show_state(room.as_str(), now),
                 Output::Happened { .. } | Output::Changed { .. } => {}
                 Output::Resume { room, peer } => {
                     for message in self.held.take(&room, &peer) {
@@ -296,18 +296,27 @@ impl Switchboard {
     }
 
     fn show(&mut self, message: &Message, now: Now) {
-        if self.operators.is_empty() {
+        if !self.is_watched() {
             return;
         }
         let mut receivers = Receivers::default();
         self.operators.matching(message.topic(), &mut |id, own| receivers.add(id, own, message));
+        self.choose(&mut receivers, message);
         self.deliver(receivers, message, now);
+    }
+
+    /// One of each group that shares what matches; one that is there, if there is one.
+    fn choose(&mut self, receivers: &mut Receivers, message: &Message) {
+        let Self { shared, clients, .. } = self;
+        let is_there = |id: &PeerId| clients.get(id).is_some_and(|client| matches!(client.line, Line::Connected(_)));
+        shared.matching(message.topic(), is_there, |id, own| receivers.chosen.push((id.clone(), Granted::by(own))));
     }
 
     fn deliver_to_open(&mut self, message: Message, now: Now) {
         let mut receivers = Receivers::default();
         self.operators.matching(message.topic(), &mut |id, own| receivers.add(id, own, &message));
         self.opened.matching(message.topic(), &mut |id, own| receivers.add(id, own, &message));
+        self.choose(&mut receivers, &message);
         self.deliver(receivers, &message, now);
         self.counters.delivered.add(1);
         if message.retain && !self.retain(message.clone(), now) {
@@ -317,8 +326,8 @@ impl Switchboard {
     }
 
     fn deliver(&mut self, receivers: Receivers, message: &Message, now: Now) {
-        self.counters.accepted.add(receivers.0.len() as u64);
-        for (id, granted) in receivers.0 {
+        self.counters.accepted.add((receivers.each.len() + receivers.chosen.len()) as u64);
+        for (id, granted) in receivers.each.into_iter().chain(receivers.chosen) {
             let delivery = Delivery {
                 message: message.clone(),
                 qos: granted.qos.min(message.qos),
@@ -352,9 +361,14 @@ impl Client {
     }
 }
 
-/// Who gets a message, each once with the best of its subscriptions (MQTT-3.3.5-1).
+/// Who gets a message.
 #[derive(Default)]
-struct Receivers(HashMap<PeerId, Granted>);
+struct Receivers {
+    /// Each once with the best of its subscriptions (MQTT-3.3.5-1).
+    each: HashMap<PeerId, Granted>,
+    /// For its group, which is a subscription of its own.
+    chosen: Vec<(PeerId, Granted)>,
+}
 
 struct Granted {
     qos: Qos,
@@ -362,16 +376,19 @@ struct Granted {
     ids: Vec<u32>,
 }
 
+impl Granted {
+    fn by(own: &super::Subscription) -> Self {
+        Self { qos: own.qos, retain_as_published: own.retain_as_published, ids: own.id.into_iter().collect() }
+    }
+}
+
 impl Receivers {
     fn add(&mut self, id: &PeerId, own: &super::Subscription, message: &Message) {
         if own.no_local && message.from() == id.as_str() {
             return;
         }
-        let granted = self.0.entry(id.clone()).or_insert(Granted {
-            qos: Qos::AtMostOnce,
-            retain_as_published: false,
-            ids: Vec::new(),
-        });
+        let nothing = Granted { qos: Qos::AtMostOnce, retain_as_published: false, ids: Vec::new() };
+        let granted = self.each.entry(id.clone()).or_insert(nothing);
         granted.qos = granted.qos.max(own.qos);
         granted.retain_as_published |= own.retain_as_published;
         granted.ids.extend(own.id);

@@ -10,6 +10,7 @@ pub mod filter;
 mod held;
 mod owners;
 mod retained;
+pub mod shared;
 mod subscribers;
 
 use crate::access::{Grant, Identity, Principal, Role, principal};
@@ -25,6 +26,7 @@ use owners::Owners;
 use parking_lot::RwLock;
 use protocol::{PeerId, Topic, topic};
 use retained::Retained;
+use shared::Shared;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
@@ -108,6 +110,8 @@ pub struct Switchboard {
     clients: HashMap<PeerId, Client>,
     /// Subscriptions of operators; asked for every topic.
     operators: Subscribers,
+    /// Those that programs of operators share; asked for every topic.
+    shared: Shared,
     /// Subscriptions of peers to opened topics; never asked for reserved topics.
     opened: Subscribers,
     retained: Retained,
@@ -130,6 +134,7 @@ impl Switchboard {
         Self {
             clients: HashMap::new(),
             operators: Subscribers::default(),
+            shared: Shared::default(),
             opened: Subscribers::default(),
             retained: Retained::new(limits.retained),
             held: Held::default(),
@@ -294,10 +299,30 @@ impl Switchboard {
 
     fn forget_subscriptions(&mut self, id: &PeerId, client: &Client) {
         for subscription in &client.subscriptions {
-            if let Some(tree) = self.tree(client.role, &subscription.filter) {
-                tree.remove(id, &subscription.filter);
-            }
+            self.displace(id, client.role, &subscription.filter);
         }
+    }
+
+    /// Puts a subscription where topics find it.
+    fn place(&mut self, id: &PeerId, role: Role, subscription: Subscription) {
+        if subscription.filter.starts_with(shared::PREFIX) {
+            self.shared.insert(id, subscription);
+        } else if let Some(tree) = self.tree(role, &subscription.filter) {
+            tree.insert(id, subscription);
+        }
+    }
+
+    fn displace(&mut self, id: &PeerId, role: Role, filter: &str) {
+        if filter.starts_with(shared::PREFIX) {
+            self.shared.remove(id, filter);
+        } else if let Some(tree) = self.tree(role, filter) {
+            tree.remove(id, filter);
+        }
+    }
+
+    /// Whether somebody reads along what rooms say: an operator.
+    fn is_watched(&self) -> bool {
+        !self.operators.is_empty() || !self.shared.is_empty()
     }
 
     /// The tree in which a filter is kept; none for a peer's own inbox.
@@ -322,9 +347,7 @@ impl Switchboard {
                 client.subscriptions.push(subscription.clone());
             }
         }
-        if let Some(tree) = self.tree(role, &subscription.filter) {
-            tree.insert(id, subscription);
-        }
+        self.place(id, role, subscription);
         is_new
     }
 
@@ -346,9 +369,7 @@ impl Switchboard {
         client.subscriptions.swap_remove(at);
         client.subscriptions.shrink_to_fit();
         let role = client.role;
-        if let Some(tree) = self.tree(role, filter) {
-            tree.remove(id, filter);
-        }
+        self.displace(id, role, filter);
         true
     }
 

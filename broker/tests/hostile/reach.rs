@@ -211,7 +211,9 @@ pub fn attack(scene: &mut Scene, door: Door, version: Version, standing: Standin
     let policy = scene.policy;
     let is_open = |name: &str| policy == Policy::Open && is_open(name);
     for filter in filters(room) {
-        let options = [SubOpts::new(), SubOpts::new().set_nl(true).set_rap(true)];
+        // No Local on a shared subscription would end the connection, whoever asks for it.
+        let no_local = !filter.starts_with("$share/");
+        let options = [SubOpts::new(), SubOpts::new().set_nl(no_local).set_rap(true)];
         for options in options.into_iter().take(if version == V5 { 2 } else { 1 }) {
             let code = mallory.subscribe_with(&filter, options, vec![]);
             tally.attempt(who, "subscribes", code < 0x80 && !is_open(&filter) && !is_own(&filter), &filter);

@@ -42,6 +42,8 @@ pub struct Hello {
     pub clean: bool,
     pub user: Option<(String, String)>,
     pub will: Option<(String, String)>,
+    pub will_qos: Qos,
+    pub will_retain: bool,
     pub will_properties: Vec<Property>,
     pub properties: Vec<Property>,
     pub keep_alive: u16,
@@ -55,6 +57,8 @@ impl Hello {
             clean: true,
             user: None,
             will: None,
+            will_qos: Qos::AtLeastOnce,
+            will_retain: false,
             will_properties: vec![],
             properties: vec![],
             keep_alive: 60,
@@ -73,8 +77,8 @@ impl Hello {
                 connect = connect.user_name(&**user).unwrap().password(password.clone().into_bytes()).unwrap();
             }
             if let Some((topic, payload)) = &self.will {
-                connect =
-                    connect.will_message(&**topic, payload.clone().into_bytes(), Qos::AtLeastOnce, false).unwrap();
+                let payload = payload.clone().into_bytes();
+                connect = connect.will_message(&**topic, payload, self.will_qos, self.will_retain).unwrap();
                 connect = connect.will_props(self.will_properties.clone());
             }
             return connect.build().unwrap().into();
@@ -88,7 +92,8 @@ impl Hello {
             connect = connect.user_name(&**user).unwrap().password(password.clone().into_bytes()).unwrap();
         }
         if let Some((topic, payload)) = &self.will {
-            connect = connect.will_message(&**topic, payload.clone().into_bytes(), Qos::AtLeastOnce, false).unwrap();
+            let payload = payload.clone().into_bytes();
+            connect = connect.will_message(&**topic, payload, self.will_qos, self.will_retain).unwrap();
         }
         connect.build().unwrap().into()
     }
