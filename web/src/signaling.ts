@@ -55,7 +55,7 @@ export type RoomEnd =
   | { why: 'full' }
   | { why: 'closed'; reason: ClosedReason }
   | { why: 'taken-over' }
-  | { why: 'refused'; refused: Refused | 'version'; message: string };
+  | { why: 'refused'; refused: Refused | 'room' | 'version'; message: string };
 
 export interface RoomEvents {
   status: RoomStatus;
@@ -355,8 +355,9 @@ export class Room extends Emitter<RoomEvents> {
         return this.emit('ice-servers', message.ice_servers);
       case 'error':
         this.emit('error', { code: message.code, message: message.message });
-        // Saying the same again would be answered the same.
+        // Saying the same again would be answered the same. Inside, something else than the join was forbidden.
         if (message.code === 'unsupported-version') this.#end({ why: 'refused', refused: 'version', message: message.message });
+        else if (message.code === 'forbidden' && this.#status !== 'inside') this.#end({ why: 'refused', refused: 'room', message: message.message });
         return;
     }
   }

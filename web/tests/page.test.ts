@@ -32,6 +32,7 @@ describe('the status line', () => {
     [{ end: { why: 'taken-over' } }, 'taken-over', ['try-again']],
     [{ end: { why: 'closed', reason: 'room-closed' } }, 'closed', ['try-again']],
     [{ end: { why: 'refused', refused: 'subscription', message: 'x' } }, 'error', ['try-again']],
+    [{ end: { why: 'refused', refused: 'room', message: 'x' } }, 'error', ['try-again']],
     [{ end: { why: 'refused', refused: 'login', message: 'x' } }, 'error', ['try-again']],
     [{ end: { why: 'refused', refused: 'login', message: 'x' }, byLink: true }, 'error', ['try-again']],
     [{ end: { why: 'left' } }, 'idle', []],

@@ -111,6 +111,21 @@ describe('joining', () => {
     expect(broker.clients.length).toBe(1);
   });
 
+  test('a room that the rights do not open is left alone', () => {
+    const forbidden = { type: 'error', code: 'forbidden', message: 'your token opens hall', rev: 1 };
+    open();
+    broker.client.accept();
+    broker.client.deliver(FROM_AGENT, forbidden);
+    expect(heard('ended')).toEqual([{ why: 'refused', refused: 'room', message: 'your token opens hall' }]);
+    expect(broker.sent().at(-1)).toBe('disconnect');
+    vi.advanceTimersByTime(60_000);
+    expect(broker.sent()).toEqual([]);
+
+    const room = inside({ ...joined, rev: 2 });
+    broker.client.deliver(FROM_AGENT, { ...forbidden, rev: 3 });
+    expect(room.status).toBe('inside');
+  });
+
   test('names that break the rules are refused before anything is sent', async () => {
     await expect(join({ ...options(), room: 'a/b' })).rejects.toThrow(NameError);
     await expect(join({ ...options(), peer: 'agent' })).rejects.toThrow(NameError);

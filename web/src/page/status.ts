@@ -123,6 +123,7 @@ function ended(end: RoomEnd, { room, byLink, camera }: Situation, strings: Strin
     case 'taken-over':
       return { state: 'taken-over', text: say.takenOver, tone: 'bad', actions: ['try-again'] };
     case 'refused':
+      if (end.refused === 'room') return { state: 'error', text: say.roomRefused(room, end.message), tone: 'bad', actions: ['try-again'] };
       if (end.refused !== 'login') return { state: 'error', text: say.refused(end.message), tone: 'bad', actions: ['try-again'] };
       return { state: 'error', text: byLink ? say.linkRefused : say.loginRefused, tone: 'bad', actions: ['try-again'] };
     case 'closed': {

@@ -74,6 +74,7 @@ export const en: Strings = {
     allTaken: (camera) => `All places at the camera “${camera}” are taken.`,
     takenOver: 'Another tab has taken this seat over.',
     refused: (message) => `The broker does not let this page in: ${message}`,
+    roomRefused: (room, message) => `You may not enter ${room}: ${message}`,
     linkRefused: 'This link does not let you in: it has expired, or is not for this. Ask for a new one.',
     loginRefused: 'The broker lets nobody in here without an invitation. Ask for a link.',
     closedRemoved: 'An operator has removed you from the room.',

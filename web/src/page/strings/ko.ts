@@ -76,6 +76,7 @@ export const ko: Strings = {
     allTaken: (camera) => `‘${camera}’ 카메라를 볼 수 있는 자리가 모두 찼습니다.`,
     takenOver: '다른 탭이 이 자리를 가져갔습니다.',
     refused: (message) => `브로커가 이 페이지의 접속을 거부했습니다: ${message}`,
+    roomRefused: (room, message) => `${room} 방에 들어갈 수 없습니다: ${message}`,
     linkRefused: '이 링크로는 들어갈 수 없습니다. 기한이 지났거나 이곳에 맞지 않는 링크입니다. 새 링크를 요청하세요.',
     loginRefused: '초대 없이는 들어갈 수 없는 브로커입니다. 초대 링크를 요청하세요.',
     closedRemoved: '운영자가 이 방에서 내보냈습니다.',

@@ -71,6 +71,7 @@ export interface Strings {
     allTaken: (camera: string) => string;
     takenOver: string;
     refused: (message: string) => string;
+    roomRefused: (room: string, message: string) => string;
     linkRefused: string;
     loginRefused: string;
     closedRemoved: string;
