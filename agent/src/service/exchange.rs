@@ -1,5 +1,5 @@
 //! What the agent makes of what it hears over an outside broker: topics and bytes in, topics and
-//! bytes out. No connection, no clock, no log; [`super::drive`] has those.
+//! bytes out. No connection, no clock, no log; `super::drive` has those.
 
 use crate::rooms::{Config, Input, Output, Rooms};
 use protocol::{Control, ErrorCode, IdError, MessageError, PeerId, RoomEvent, RoomState, Timestamp, Topic, TopicError};
