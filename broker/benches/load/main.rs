@@ -32,10 +32,6 @@ fn main() -> Result<()> {
     let options = Options::parse();
     let report = if options.from.is_empty() { measure_all(&options)? } else { Report::read(&options.from)? };
     println!("{}\n{}", report.tables(), model::describe(&report));
-    if let Some(file) = &options.json {
-        std::fs::write(file, serde_json::to_string(&report)? + "\n")
-            .with_context(|| format!("{} cannot be written", file.display()))?;
-    }
     if options.document {
         document::fill(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../BENCHMARKS.md")), &report)?;
     }
@@ -70,6 +66,10 @@ fn measure_all(options: &Options) -> Result<Report> {
                         eprintln!("{name}: {error:#}");
                         report.failures.push(format!("{name}: {error:#}"));
                     }
+                }
+                // Each time, so that a run that is broken off has measured something.
+                if let Some(file) = &options.json {
+                    report.write(file)?;
                 }
             }
         }

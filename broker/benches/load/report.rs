@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Everything of one run.
 #[derive(Serialize, Deserialize)]
@@ -77,6 +77,11 @@ impl Report {
             }
         }
         all.context("no file to read")
+    }
+
+    pub fn write(&self, file: &Path) -> Result<()> {
+        let text = serde_json::to_string(self)? + "\n";
+        std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))
     }
 
     /// A table for each phase; a line for each server, the first of them being what the others are compared with.
@@ -202,7 +207,8 @@ impl Machine {
             date: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
             cpu: cpu.map_or("unknown", |(_, name)| name).to_owned(),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
-            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            // Without what a distributor has added.
+            kernel: read("/proc/sys/kernel/osrelease").trim().split('-').next().unwrap_or_default().to_owned(),
             versions,
             command: format!("cargo bench -p broker --bench load -- {}", arguments.join(" ")),
         }
