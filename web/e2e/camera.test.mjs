@@ -280,6 +280,31 @@ test('a film on standard input is seen to its end, and the viewer is told of tha
   await camera.says(/standard input has ended/);
 });
 
+for (const flags of [[], ['--answer']]) {
+  test(`a camera that restarts is seen again by who was looking${flags.length ? ', as an answer' : ''}`, async (t) => {
+    const scene = await Scene.begin(t, browser);
+    const all = ['--room', 'front-door', ...flags];
+    const first = await Camera.start(t, scene.broker, all);
+    const viewer = await look(scene, 'viewer');
+    await viewer.talks();
+    await first.kill();
+    await Camera.start(t, scene.broker, all);
+    while ((await viewer.record()).connections < 2) await viewer.page.waitForTimeout(100);
+    await viewer.talks();
+  });
+}
+
+test('a viewer hangs up, and looks again', async (t) => {
+  const scene = await Scene.begin(t, browser);
+  await Camera.start(t, scene.broker, ['--room', 'front-door']);
+  const viewer = await look(scene, 'viewer');
+  await viewer.talks();
+  await viewer.press('#hangup');
+  await viewer.is('over');
+  await viewer.press('#call-again');
+  await viewer.talks();
+});
+
 test('a viewer that vanishes leaves its place to the next', async (t) => {
   const scene = await Scene.begin(t, browser);
   const camera = await Camera.start(t, scene.broker, ['--room', 'front-door']);

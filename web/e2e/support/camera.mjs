@@ -99,6 +99,12 @@ export class Camera {
     return within(deadline, this.#exit, () => `the camera ends; it said:\n${this.#log}`);
   }
 
+  /** Ends it as a power cut does: nobody is told anything. */
+  async kill() {
+    this.#process.kill('SIGKILL');
+    await this.ended();
+  }
+
   /** Ends it as Ctrl-C does. */
   async stop() {
     this.#process.kill('SIGTERM');
