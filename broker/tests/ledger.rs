@@ -75,6 +75,13 @@ fn whatever_happens_to_messages_is_counted() {
     }
     sender.nothing();
     assert!(broker.ledger().waiting > 0, "a session waits with its messages");
+    // A session that nobody comes back to; it has run out when the account is settled.
+    let mut forgetful = Hello::new(V5, "forgetful");
+    forgetful.properties = vec![Property::SessionExpiryInterval(SessionExpiryInterval::new(1).unwrap())];
+    let (mut forgets, _) = Client::hello(&broker, &forgetful);
+    forgets.subscribe("a/b", 1);
+    forgets.lose();
+    sender.publish("a/b", "for nobody", 1);
     sleeper.clean = true;
     Client::hello(&broker, &sleeper).0.disconnect();
     small.lose();
