@@ -311,6 +311,11 @@ impl World {
                 Output::Tell { room, to, message } => {
                     self.deliver(Self::number(&to), Down::Agent { room: index(&room), message });
                 }
+                // It was asked for by a connection that is gone, too: all waits for the next one's own join.
+                Output::Resume { room, peer } if self.ending.contains_key(&peer) => {
+                    let held = self.held.remove(&(index(&room), peer.clone())).unwrap_or_default();
+                    self.stranded.entry(peer).or_default().extend(held);
+                }
                 Output::Resume { room, peer } => {
                     for signal in self.held.remove(&(index(&room), peer.clone())).unwrap_or_default() {
                         self.deliver(Self::number(&peer), Down::Signal(signal));

@@ -234,8 +234,14 @@ impl Switchboard {
                 Output::Changed { room } if self.is_watched() => self.show_state(room.as_str(), now),
                 Output::Happened { .. } | Output::Changed { .. } => {}
                 Output::Resume { room, peer } => {
+                    // Asked for by a connection that has ended, it waits for the next one's own join.
+                    let is_ending = self.owners.is_ending(peer.as_str());
                     for message in self.held.take(&room, &peer) {
-                        self.deliver_to_inbox(peer.as_str(), message, now);
+                        if is_ending {
+                            self.strand(&peer, message);
+                        } else {
+                            self.deliver_to_inbox(peer.as_str(), message, now);
+                        }
                     }
                 }
                 Output::Forget { room, peer } => {
