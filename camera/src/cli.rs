@@ -89,7 +89,8 @@ struct Flags {
     relay: bool,
 
     /// The camera's MQTT client identifier, its own and the same at every start
-    /// [default: camera- and eight digits made of the names of machine and room]
+    /// [default: camera- and eight digits made of the names of machine and room; with a user, its name, a colon
+    /// and the digits]
     #[arg(long, value_name = "ID", env = "DUET_CAMERA_ID", help_heading = "Broker")]
     id: Option<PeerId>,
 
@@ -147,7 +148,7 @@ impl Flags {
         let rooms = rooms(&self.room, self.rooms)?;
         let id = match self.id {
             Some(id) => id,
-            None => default_id(&self.room).context("--id")?,
+            None => default_id(&self.room, self.username.as_deref()).context("--id")?,
         };
         let password = match &self.password_file {
             Some(path) => {
@@ -202,11 +203,14 @@ fn rooms(first: &RoomId, count: u8) -> anyhow::Result<Vec<RoomId>> {
     std::iter::once(Ok(first.clone())).chain(others).collect()
 }
 
-/// The same at every start, and another for every machine and room.
-fn default_id(room: &RoomId) -> anyhow::Result<PeerId> {
+/// The same at every start, and another for every machine and room. Who has a user may only have ids that begin with
+/// the user's name and a colon, or are that name.
+fn default_id(room: &RoomId, username: Option<&str>) -> anyhow::Result<PeerId> {
     let mut hasher = DefaultHasher::new();
     (rustix::system::uname().nodename().to_bytes(), room.as_str()).hash(&mut hasher);
-    Ok(PeerId::new(&format!("camera-{:08x}", hasher.finish() >> 32))?)
+    let number = hasher.finish() >> 32;
+    let id = username.map_or_else(|| format!("camera-{number:08x}"), |username| format!("{username}:{number:08x}"));
+    PeerId::new(&id).with_context(|| format!("{id:?} is no client identifier; give one"))
 }
 
 fn bitrate(text: &str) -> Result<u32, String> {
@@ -259,6 +263,10 @@ mod tests {
         let id = |room: &str| parse(&["--room", room]).unwrap().settings(None).unwrap().device.id;
         assert_eq!(id("lobby"), id("lobby"));
         assert_ne!(id("lobby"), id("porch"));
+        let of_user = |user: &str| parse(&["--room", "lobby", "--username", user]).unwrap().settings(None);
+        let digits = id("lobby").as_str().trim_start_matches("camera-").to_owned();
+        assert_eq!(of_user("door").unwrap().device.id.as_str(), format!("door:{digits}"));
+        assert!(format!("{:#}", of_user("my door").err().unwrap()).contains("--id"));
     }
 
     #[test]

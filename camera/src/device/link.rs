@@ -348,7 +348,8 @@ fn refusal(code: ConnectReturnCode) -> &'static str {
         ConnectReturnCode::BadClientId => "it does not take the client id; give another with --id",
         ConnectReturnCode::BadUserNamePassword => "wrong user or password; give --username and --password-file",
         ConnectReturnCode::NotAuthorized => {
-            "not authorized; give --username and --password-file of a user that it knows"
+            "not authorized; give --username and --password-file of a user that it knows, and an --id that the user may \
+             have: the user's name, or one that begins with it and a colon"
         }
         ConnectReturnCode::Success | ConnectReturnCode::ServiceUnavailable => "it is not available at present",
     }
