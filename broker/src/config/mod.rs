@@ -225,7 +225,8 @@ impl Layers {
         let mut file = flags.get_one::<String>("config").map(PathBuf::from);
         for (name, value) in environment {
             // The other programs of this workspace have variables of their own.
-            if !name.starts_with("DUET_") || name.starts_with("DUET_AGENT_") || name.starts_with("DUET_MONITOR_") {
+            let others = ["DUET_AGENT_", "DUET_CAMERA_", "DUET_MONITOR_"];
+            if !name.starts_with("DUET_") || others.iter().any(|other| name.starts_with(other)) {
                 continue;
             }
             if name == "DUET_CONFIG" {

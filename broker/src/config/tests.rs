@@ -48,7 +48,13 @@ fn flags_win_over_environment_over_file_over_default() {
     let file = File::new("order", "mqtt = \"127.0.0.1:1\"\nhttp = \"127.0.0.1:2\"\ngrace = \"3s\"\n");
     let layers = gather(
         &[&file.flag(), "--mqtt", "127.0.0.1:7"],
-        &[("DUET_MQTT", "127.0.0.1:8"), ("DUET_HTTP", "127.0.0.1:9"), ("HOME", "/"), ("DUET_AGENT_PASSWORD", "x")],
+        &[
+            ("DUET_MQTT", "127.0.0.1:8"),
+            ("DUET_HTTP", "127.0.0.1:9"),
+            ("HOME", "/"),
+            ("DUET_AGENT_PASSWORD", "x"),
+            ("DUET_CAMERA_ROOM", "lobby"),
+        ],
     )
     .unwrap();
     let config = layers.judge().unwrap();
