@@ -473,3 +473,6 @@ pub struct Census {
     /// Messages that wait for a client, connected or not, or for a member that is away.
     pub waiting: u64,
 }
+
+#[cfg(test)]
+mod tests;

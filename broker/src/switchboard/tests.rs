@@ -1,0 +1,98 @@
+//! What the switchboard does while the notice of a connection's end is on its way to the agent, and another
+//! connection of the same peer is there already.
+
+use super::dispatch::Now;
+use super::*;
+use crate::frame::Frame;
+use agent::rooms::Config;
+use protocol::Timestamp;
+
+const JOIN: &str = r#"{"type":"join"}"#;
+
+struct Scene {
+    switchboard: Switchboard,
+    now: Now,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let rooms = Arc::new(RwLock::new(Rooms::new(Config::default())));
+        let limits = crate::config::default_limits();
+        let switchboard = Switchboard::new(rooms, &limits, Arc::default(), Arc::default());
+        Self { switchboard, now: Now { instant: Instant::now(), wall: Timestamp::from_millis(1_000_000) } }
+    }
+
+    fn connect(&mut self, id: &str) -> Arc<Outbox> {
+        let id = PeerId::new(id).unwrap();
+        let outbox = Arc::new(Outbox::default());
+        let who = Identity { id: id.clone(), role: Role::Peer, grant: None };
+        let welcome = self.switchboard.connect(&who, &outbox, true, false, self.now.instant);
+        assert!(matches!(welcome, Welcome::In { resumed: None }));
+        let filter = format!("rooms/+/{id}/+").into();
+        self.switchboard.subscribe(&id, Subscription { filter, qos: Qos::AtLeastOnce, ..Subscription::default() });
+        outbox
+    }
+
+    fn say(&mut self, topic: &str, payload: &str) {
+        let message = Message::own(topic.into(), payload.into(), Qos::AtLeastOnce);
+        self.switchboard.handle(Frame::Publish(message), self.now);
+    }
+}
+
+/// The payloads that wait, without `rev`, which has a test elsewhere.
+fn waiting(outbox: &Outbox) -> Vec<String> {
+    std::iter::from_fn(|| outbox.take_if(|_| true))
+        .map(|delivery| {
+            let text = String::from_utf8_lossy(&delivery.message.payload).into_owned();
+            serde_json::from_str::<serde_json::Value>(&text).unwrap()["type"].as_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn a_new_connection_hears_nothing_that_was_meant_for_the_one_before() {
+    let mut scene = Scene::new();
+    let (first, bob) = (scene.connect("alice"), scene.connect("bob"));
+    scene.say("rooms/lobby/agent/alice", JOIN);
+    scene.say("rooms/lobby/agent/bob", JOIN);
+    assert_eq!((waiting(&first), waiting(&bob)), (vec!["created".into(), "arrived".into()], vec!["joined".into()]));
+    scene.say("rooms/lobby/alice/bob", r#"{"type":"1"}"#);
+    let alice = PeerId::new("alice").unwrap();
+    scene.switchboard.disconnect(&alice, &first, None, []);
+    let second = scene.connect("alice");
+    // On their way when the connection ended: a signal, and a join of the first connection.
+    scene.say("rooms/lobby/alice/bob", r#"{"type":"2"}"#);
+    scene.say("rooms/lobby/agent/alice", JOIN);
+    assert_eq!(waiting(&second), [""; 0]);
+    scene.switchboard.handle(Frame::Ended { client: alice.clone(), lost: true }, scene.now);
+    scene.say("rooms/lobby/alice/bob", r#"{"type":"3"}"#);
+    assert_eq!(waiting(&second), [""; 0]);
+    scene.say("rooms/lobby/agent/alice", JOIN);
+    scene.say("rooms/lobby/alice/bob", r#"{"type":"4"}"#);
+    assert_eq!(waiting(&second), ["created", "1", "2", "3", "4"]);
+    assert_eq!(waiting(&bob), [""; 0]);
+}
+
+#[test]
+fn what_was_kept_waits_for_a_join_of_the_connection_that_is_there() {
+    let mut scene = Scene::new();
+    let (first, _bob) = (scene.connect("alice"), scene.connect("bob"));
+    let alice = PeerId::new("alice").unwrap();
+    scene.say("rooms/lobby/agent/alice", JOIN);
+    scene.say("rooms/lobby/agent/bob", JOIN);
+    let end =
+        |scene: &mut Scene| scene.switchboard.handle(Frame::Ended { client: alice.clone(), lost: true }, scene.now);
+    waiting(&first);
+    scene.switchboard.disconnect(&alice, &first, None, []);
+    end(&mut scene);
+    scene.say("rooms/lobby/alice/bob", r#"{"type":"kept"}"#);
+    // A connection joins and ends at once; its join is handled when the next one is there.
+    let second = scene.connect("alice");
+    scene.switchboard.disconnect(&alice, &second, None, []);
+    let third = scene.connect("alice");
+    scene.say("rooms/lobby/agent/alice", JOIN);
+    end(&mut scene);
+    assert_eq!(waiting(&third), [""; 0]);
+    scene.say("rooms/lobby/agent/alice", JOIN);
+    assert_eq!(waiting(&third), ["created", "kept"]);
+}
