@@ -1,6 +1,5 @@
 //! `broker`: reads the whole configuration, runs until it is asked to stop, and says how it went.
 
-use anyhow::Context;
 use broker::config::{self, Config, Layers};
 use broker::server::Broker;
 use std::io::{IsTerminal, Write};
@@ -68,7 +67,9 @@ fn run(config: &Config) -> anyhow::Result<()> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut broker = Broker::start(config).await?;
-        announce(&broker).context("cannot write to stdout")?;
+        if let Err(error) = announce(&broker) {
+            warn!(%error, doors = ?broker.doors, "nobody reads on stdout where it listens");
+        }
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}

@@ -3,7 +3,8 @@
 mod support;
 
 use serde_json::json;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use support::client::{BOTH, Client, Hello, V3, V5};
 use support::{Broker, scratch_folder};
@@ -44,6 +45,23 @@ fn a_port_in_use_is_said() {
     let (code, _, err) = run(&["--mqtt", &taken, "--http", "127.0.0.1:0", "--state-dir", &state]);
     assert_eq!(code, Some(1));
     assert!(err.contains(&format!("cannot listen on {taken}: Address already in use")), "{err}");
+}
+
+#[test]
+fn it_runs_though_nobody_reads_where_it_listens() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_broker"))
+        .args(["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0", "--state-dir", "."])
+        .current_dir(scratch_folder())
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(log.any(|line| line.contains("nobody reads on stdout where it listens") && line.contains("mqtt")));
+    let kill = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(kill.success() && child.wait().unwrap().success());
 }
 
 #[test]
