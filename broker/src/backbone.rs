@@ -1,8 +1,8 @@
 //! The backbone: rumqttd's router between everything that is said and everybody who is to hear it.
 //!
 //! One link carries frames in and one carries them out, over one topic, and all that wait for their
-//! turn go in one batch: what the router does for one message costs as much as everything that
-//! Duet does. Both limits come from how
+//! turn go in one batch: what the router does for one message, whatever is in it, was a quarter of
+//! what the broker did for it. Both limits come from how
 //! the router works: it never forgets a topic, filter or client name (260 bytes for each topic, 9 KB
 //! for each client that came and went), and a reader that falls behind its commit log is silently
 //! moved to the log's head. So names here are fixed, and the uplink keeps no more than 512 KiB (`WINDOW`)

@@ -94,7 +94,7 @@ fn variable_integer(bytes: &[u8]) -> Option<(usize, usize)> {
     None
 }
 
-const NAME_AND_LEVEL: &[u8] = b"\0\x04MQTT\x05";
+const NAME: &[u8] = b"\0\x04MQTT";
 
 /// Whether a CONNECT is one of MQTT, of a level that the library would not answer (3.1.1: MQTT-3.1.2-2).
 fn has_other_level(connect: &[u8]) -> bool {
@@ -120,18 +120,22 @@ fn has_legal_connect_flags(connect: &[u8]) -> bool {
 
 /// Protocol level and flags of a CONNECT of MQTT.
 fn level_and_flags(connect: &[u8]) -> Option<(u8, u8)> {
-    let at = 2 + connect.iter().skip(1).take_while(|byte| *byte & 0x80 != 0).count();
-    let name = &NAME_AND_LEVEL[..NAME_AND_LEVEL.len() - 1];
-    match connect.get(at..)?.strip_prefix(name)? {
-        [level, flags, ..] if connect.first() == Some(&0x10) => Some((*level, *flags)),
+    match after_name(connect)? {
+        [level, flags, ..] => Some((*level, *flags)),
         _ => None,
     }
 }
 
 /// The version of a CONNECT, if it is 5.0.
 fn version(head: &[u8]) -> Option<Version> {
-    let at = 2 + head.iter().skip(1).take_while(|byte| *byte & 0x80 != 0).count();
-    (head.first() == Some(&0x10) && head.get(at..)?.starts_with(NAME_AND_LEVEL)).then_some(Version::V5_0)
+    after_name(head)?.starts_with(b"\x05").then_some(Version::V5_0)
+}
+
+/// What comes after the protocol's name in a CONNECT of MQTT.
+fn after_name(connect: &[u8]) -> Option<&[u8]> {
+    let at = 2 + connect.iter().skip(1).take_while(|byte| *byte & 0x80 != 0).count();
+    let rest = connect.get(at..)?.strip_prefix(NAME)?;
+    (connect.first() == Some(&0x10)).then_some(rest)
 }
 
 /// A client that accepts no topic aliases may say so by a maximum of 0 (MQTT 3.1.2.11.5), on which the library panics.
@@ -150,8 +154,8 @@ fn accept_no_aliases(connect: &mut [u8]) {
 fn find_property(connect: &[u8], wanted: u8) -> Option<usize> {
     version(connect)?;
     let (_, digits) = variable_integer(connect.get(1..)?)?;
-    // Name and level, flags, keep-alive.
-    let mut at = 1 + digits + NAME_AND_LEVEL.len() + 1 + 2;
+    // Name, level, flags, keep-alive.
+    let mut at = 1 + digits + NAME.len() + 1 + 1 + 2;
     let (length, digits) = variable_integer(connect.get(at..)?)?;
     at += digits;
     let end = at + length;
