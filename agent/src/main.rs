@@ -28,6 +28,8 @@ fn main() -> ExitCode {
         .with_env_filter(settings.log)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // What cannot be written would be said on stderr, by a macro that panics where that cannot be written.
+        .log_internal_errors(false)
         .init();
     match run(settings.service) {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,6 +14,7 @@ pub mod frame;
 pub mod hub;
 pub mod limits;
 pub mod listen;
+pub mod log;
 pub mod login;
 pub mod metrics;
 pub mod operator;

@@ -2,12 +2,11 @@
 
 use broker::config::{self, Config, Layers};
 use broker::server::Broker;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
-use tracing_subscriber::EnvFilter;
 
 /// A wrong flag, variable or file, as of clap.
 const BAD_CONFIGURATION: u8 = 2;
@@ -44,20 +43,7 @@ fn exit(result: anyhow::Result<()>) -> ExitCode {
 }
 
 fn run(config: &Config) -> anyhow::Result<()> {
-    let mut filter = config.log.clone();
-    for (module, level) in [
-        ("rumqttd", "off"),      // it opens a span for every message, at level error
-        ("tungstenite", "info"), // it writes out every frame, and passwords with them
-    ] {
-        if !filter.contains(module) {
-            filter.push_str(&format!(",{module}={level}"));
-        }
-    }
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+    broker::log::begin(&config.log);
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         warn!(%error, "the limit of open files stays as it is");
     }

@@ -30,7 +30,13 @@ fn main() -> ExitCode {
         }
     };
     let (log, ansi) = (settings.log.clone(), std::io::stderr().is_terminal());
-    tracing_subscriber::fmt().with_env_filter(log).with_ansi(ansi).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(log)
+        .with_ansi(ansi)
+        .with_writer(std::io::stderr)
+        // What cannot be written would be said on stderr, by a macro that panics where that cannot be written.
+        .log_internal_errors(false)
+        .init();
     match run(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

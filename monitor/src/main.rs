@@ -133,7 +133,8 @@ fn speaks_unicode() -> bool {
 
 /// Where the program's own words go. Not over a full screen: there only to a file.
 fn log(settings: &Settings) -> anyhow::Result<()> {
-    let subscriber = tracing_subscriber::fmt().with_env_filter(settings.log_filter.clone());
+    // What cannot be written would be said on stderr, by a macro that panics where that cannot be written.
+    let subscriber = tracing_subscriber::fmt().with_env_filter(settings.log_filter.clone()).log_internal_errors(false);
     match &settings.log {
         Some(path) => {
             let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path);

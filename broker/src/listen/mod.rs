@@ -10,7 +10,7 @@ use crate::audit::{Refused, What};
 use crate::hub::Hub;
 pub use arrival::{Arrival, CertificateNames, Transport};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,6 +26,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Time in which the other side must take some of what is sent to it (RFC 5482): who asks for pages and never
 /// reads them goes, as does who is cut off without a word.
 const TAKES_NOTHING: Duration = Duration::from_secs(60);
+/// Silence after which TCP asks whether the other side is still there, and the pause until it asks again (RFC 1122
+/// §4.2.3.6). A client may promise no sign of life (keep-alive 0), and its machine vanish; together with the time in which
+/// an answer must come, its seat is then kept for 75 s, and not for ever.
+const IS_THERE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
 
 /// Time without a failed accept after which all is well again: with few descriptors, failures and
 /// successes take turns.
@@ -45,7 +50,13 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         socket.listen(BACKLOG)?;
         TcpListener::from_std(socket.into())
     };
-    bind().map_err(|error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+    bind().map_err(|error: io::Error| {
+        let right = match error.kind() {
+            io::ErrorKind::AddrNotAvailable => "; give an address of this machine, or 0.0.0.0 for all that come",
+            _ => "",
+        };
+        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{right}"))
+    })
 }
 
 /// Accepts connections for one listener.
@@ -76,6 +87,9 @@ impl Acceptor {
                     }
                     if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(TAKES_NOTHING)) {
                         warn!(%error, "TCP_USER_TIMEOUT cannot be set");
+                    }
+                    if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&IS_THERE) {
+                        warn!(%error, "SO_KEEPALIVE cannot be set");
                     }
                     self.hub.counters.sockets.add(1);
                     let place = self.hub.door.arrive(address.ip());

@@ -133,6 +133,8 @@ pub struct Client {
     has_barrier: bool,
     /// What CONNACK said of a session that was there before.
     pub session_present: bool,
+    /// How long something is waited for.
+    pub patience: Duration,
 }
 
 impl Client {
@@ -215,6 +217,7 @@ impl Client {
             tolerant: false,
             has_barrier: false,
             session_present: false,
+            patience: PATIENCE,
         };
         client.send(hello.packet());
         client
@@ -292,7 +295,7 @@ impl Client {
 
     /// Reads until `done` gives something, the connection ends, or patience does.
     fn wait<T>(&mut self, mut done: impl FnMut(&mut Self) -> Option<T>) -> Option<T> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         loop {
             if let Some(result) = done(self) {
                 return Some(result);

@@ -4,12 +4,15 @@
 
 pub mod client;
 pub mod identity;
+pub mod isolated;
 pub mod ledger;
+pub mod network;
+pub mod promise;
 pub mod tls;
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,12 +25,60 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// A broker that runs, and is killed when dropped.
 pub struct Broker {
     child: Child,
+    way: Way,
     pub mqtt: SocketAddr,
     pub http: SocketAddr,
     /// Everything that it listens on, by name.
     pub doors: HashMap<String, SocketAddr>,
     pub folder: PathBuf,
     log: Receiver<String>,
+}
+
+/// How a broker is started.
+#[derive(Clone, Default)]
+pub struct Way {
+    pub flags: Vec<String>,
+    /// Its configuration file.
+    pub file: String,
+    /// A program and its first arguments, which is to start the broker.
+    pub within: Vec<String>,
+    pub variables: Vec<(String, String)>,
+    /// Where its log goes, if not to the test.
+    pub log: Option<PathBuf>,
+    /// Where it listens, if not on 127.0.0.1.
+    pub address: Option<IpAddr>,
+}
+
+impl Way {
+    pub fn flags(flags: &[&str]) -> Self {
+        Self { flags: flags.iter().map(|flag| (*flag).to_owned()).collect(), ..Self::default() }
+    }
+
+    fn command(&self, folder: &Path, doors: [SocketAddr; 2]) -> Command {
+        let binary = env!("CARGO_BIN_EXE_broker").to_owned();
+        let mut words = self.within.iter().chain([&binary]);
+        let mut command = Command::new(words.next().unwrap());
+        // Not what whoever runs the tests has configured for a broker of their own.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DUET_")) {
+            command.env_remove(name);
+        }
+        let [mqtt, http] = doors.map(|door| door.to_string());
+        command
+            .args(words)
+            .args(["--mqtt", &mqtt, "--http", &http, "--state-dir"])
+            .arg(folder)
+            .args(&self.flags)
+            .env("DUET_LOG", "debug")
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        match &self.log {
+            Some(path) => command.stderr(std::fs::OpenOptions::new().append(true).open(path).unwrap()),
+            None => command.stderr(Stdio::piped()),
+        };
+        command
+    }
 }
 
 impl Broker {
@@ -43,46 +94,36 @@ impl Broker {
 
     /// With further flags, and a configuration file, in a folder that may have other files in it.
     pub fn in_folder(folder: PathBuf, flags: &[&str], file: &str) -> Self {
-        std::fs::write(folder.join("duet.toml"), file).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_broker"));
-        // Not what whoever runs the tests has configured for a broker of their own.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DUET_")) {
-            command.env_remove(name);
-        }
-        let mut child = command
-            .args(["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0", "--state-dir"])
-            .arg(&folder)
-            .args(flags)
-            .env("DUET_LOG", "debug")
-            .current_dir(&folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (lines, printed) = mpsc::channel();
-        let stdout = child.stdout.take().unwrap();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = lines.send(line);
-            }
-        });
-        let (sender, log) = mpsc::channel();
-        let stderr = child.stderr.take().unwrap();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                let _ = sender.send(line);
-            }
-        });
-        let mut doors = HashMap::new();
-        loop {
-            let line = printed.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|_| panic!("it does not start: {:?}", log.try_iter().collect::<Vec<_>>()));
-            let Some((name, address)) = line.split_once(" listening on ") else { break };
-            doors.insert(name.to_owned(), address.parse().unwrap());
-        }
+        Self::launch(folder, Way { file: file.into(), ..Way::flags(flags) })
+    }
+
+    /// Started in this way, in a folder that may have other files in it.
+    pub fn launch(folder: PathBuf, way: Way) -> Self {
+        std::fs::write(folder.join("duet.toml"), &way.file).unwrap();
+        let door = SocketAddr::new(way.address.unwrap_or(Ipv4Addr::LOCALHOST.into()), 0);
+        Self::run(folder, way, [door; 2])
+    }
+
+    fn run(folder: PathBuf, way: Way, doors: [SocketAddr; 2]) -> Self {
+        let (child, doors, log) = spawn(way.command(&folder, doors));
         let (mqtt, http) = (doors["mqtt"], doors["http"]);
-        Self { child, mqtt, http, doors, folder, log }
+        Self { child, way, mqtt, http, doors, folder, log }
+    }
+
+    /// Ends it as a crash does (SIGKILL): nobody is told anything.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again after [`Self::kill`], in the same way, folder and places.
+    pub fn restart(&mut self) {
+        (self.child, self.doors, self.log) = spawn(self.way.command(&self.folder, [self.mqtt, self.http]));
+    }
+
+    /// Whether it is still there.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// The operator's password.
@@ -160,6 +201,34 @@ impl Drop for Broker {
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Starts it, and waits until it says where it listens; its log, if that comes here.
+fn spawn(mut command: Command) -> (Child, HashMap<String, SocketAddr>, Receiver<String>) {
+    let mut child = command.spawn().unwrap();
+    let (lines, printed) = mpsc::channel();
+    let stdout = child.stdout.take().unwrap();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let _ = lines.send(line);
+        }
+    });
+    let (sender, log) = mpsc::channel();
+    if let Some(stderr) = child.stderr.take() {
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+    }
+    let mut doors = HashMap::new();
+    loop {
+        let line = printed.recv_timeout(PATIENCE);
+        let line = line.unwrap_or_else(|_| panic!("it does not start: {:?}", log.try_iter().collect::<Vec<_>>()));
+        let Some((name, address)) = line.split_once(" listening on ") else { break };
+        doors.insert(name.to_owned(), address.parse().unwrap());
+    }
+    (child, doors, log)
 }
 
 /// An empty folder of its own.
