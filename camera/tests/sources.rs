@@ -126,7 +126,7 @@ fn what_is_not_there_is_told_with_its_name() {
 }
 
 /// The lines that a camera says, as they come.
-fn said(child: &mut Running) -> mpsc::Receiver<String> {
+fn said_by(child: &mut Running) -> mpsc::Receiver<String> {
     let (tell, lines) = mpsc::channel();
     let stderr = child.0.stderr.take().unwrap();
     std::thread::spawn(move || {
@@ -171,10 +171,30 @@ fn a_camera_that_is_unplugged_is_waited_for() {
     let script = format!("echo 'No such device' >&2; exec /bin/cat {}", film.display());
     program(folder.path(), "ffmpeg", &script);
     let mut child = Running(camera(folder.path(), &["--source", "rtsp://cam.example/1"]).spawn().unwrap());
-    let lines = said(&mut child);
+    let lines = said_by(&mut child);
     let line = wait(&lines, "tried again in");
     assert!(line.contains("rtsp://cam.example/1: No such device"), "{line}");
     wait(&lines, "it is back");
     wait(&lines, "tried again in");
     assert!(child.0.try_wait().unwrap().is_none(), "the camera goes on");
+}
+
+#[test]
+fn a_camera_of_this_machine_gives_pictures_of_the_size_that_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = 320 * 240 * 3 / 2;
+    let script = |bytes: usize| format!("/usr/bin/head -c {bytes} /dev/zero; echo 'unplugged' >&2; exit 1");
+    let args = ["--source", "v4l2:/dev/null", "--size", "320x240"];
+
+    program(folder.path(), "ffmpeg", &script(picture - 1));
+    let (code, said) = ended(camera(folder.path(), &args), b"");
+    assert_eq!(code, Some(SOURCE), "{said}");
+    assert!(said.contains("ffmpeg gives no picture: unplugged"), "{said}");
+
+    program(folder.path(), "ffmpeg", &script(picture * 3));
+    let mut child = Running(camera(folder.path(), &args).spawn().unwrap());
+    let lines = said_by(&mut child);
+    let line = wait(&lines, "tried again in");
+    assert!(line.contains("/dev/null: unplugged"), "{line}");
+    wait(&lines, "it is back");
 }

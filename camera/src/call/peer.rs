@@ -5,6 +5,7 @@ use crate::signal::{IceCandidate, Signal};
 use crate::source::{Codec, Frame};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::format::{Codec as Format, PayloadParams};
 use str0m::media::{Direction, MediaKind, MediaTime, Mid, Pt};
@@ -15,6 +16,10 @@ use tracing::debug;
 /// Candidates that may come before the description that they belong to.
 const HELD: usize = 100;
 const STATS: Duration = Duration::from_secs(5);
+/// Of what a path carries, what pictures may take: headers, repairs and key frames need the rest.
+const SHARE: f64 = 0.85;
+/// What a path is taken to carry before it has been tried: the first picture is a key frame, and shall not wait.
+const BEGINNING: Bitrate = Bitrate::mbps(5);
 
 /// What a connection wants of the world.
 #[derive(Debug)]
@@ -27,6 +32,8 @@ pub(super) enum Want {
     Disconnected,
     /// The viewer needs a key frame.
     KeyFrame,
+    /// The path carries so many bits a second of pictures.
+    Carries(u32),
     /// New figures.
     Stats,
     /// The viewer has closed the connection.
@@ -52,14 +59,22 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(codec: Codec, now: Instant) -> Self {
+    /// With `adapts_from`, pictures are made for what the path carries, and it is found out whether that is so many
+    /// bits a second. What cannot be made smaller is sent as it comes: to hold it back would only make it late.
+    pub(super) fn new(codec: Codec, adapts_from: Option<u32>, now: Instant) -> Self {
         let config = Rtc::builder().clear_codecs().set_stats_interval(Some(STATS));
+        let wanted = adapts_from.map(|bits| Bitrate::bps((f64::from(bits) / SHARE) as u64));
+        let config = config.enable_bwe(wanted.map(|wanted| wanted.max(BEGINNING)));
         let config = match codec {
             Codec::H264 => config.enable_h264(true),
             Codec::Vp8 => config.enable_vp8(true),
         };
+        let mut rtc = config.build(now);
+        if let Some(wanted) = wanted {
+            rtc.bwe().set_bitrate(Bitrate::ZERO, wanted);
+        }
         Self {
-            rtc: config.build(now),
+            rtc,
             codec,
             mid: None,
             payload: None,
@@ -216,6 +231,9 @@ impl Peer {
                 Event::KeyframeRequest(_) => {
                     self.stats.key_frame_requests += 1;
                     return Ok(Want::KeyFrame);
+                }
+                Event::EgressBitrateEstimate(BweKind::Twcc { estimate, .. }) => {
+                    return Ok(Want::Carries((estimate.as_f64() * SHARE) as u32));
                 }
                 Event::PeerStats(stats) => {
                     self.stats.bytes = stats.bytes_tx;

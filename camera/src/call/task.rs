@@ -7,7 +7,7 @@ use super::peer::{Peer, Want};
 use super::servers::{self, Input, Output, Servers};
 use super::{Begin, Ended, Happened, Options};
 use crate::signal::Signal;
-use crate::source::Frame;
+use crate::source::{Frame, Path};
 use protocol::Connection;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,6 +32,7 @@ enum State {
 struct Running<T> {
     options: Options,
     peer: Peer,
+    path: Path,
     sockets: Sockets,
     servers: Servers,
     state: State,
@@ -47,9 +48,10 @@ pub(super) async fn run<T: FnMut(Happened) + Send>(
 ) {
     let sockets = Sockets::open(&options.addresses).await;
     let now = Instant::now();
-    let peer = Peer::new(options.feed.codec(), now);
+    let peer = Peer::new(options.feed.codec(), options.feed.adapts_from(), now);
+    let path = options.feed.path();
     let servers = Servers::new(now);
-    let mut running = Running { options, peer, sockets, servers, state: State::Connecting(now), tell };
+    let mut running = Running { options, peer, path, sockets, servers, state: State::Connecting(now), tell };
     if let Err(ended) = running.keep(begin, &mut signals).await {
         (running.tell)(Happened::Ended(ended));
     }
@@ -160,6 +162,7 @@ impl<T: FnMut(Happened) + Send> Running<T> {
                         (self.tell)(Happened::State(Connection::Disconnected));
                     }
                 }
+                Want::Carries(bits) => self.path.carries(bits),
                 Want::KeyFrame => self.options.feed.want_key_frame(),
                 Want::Stats => (self.tell)(Happened::Stats(self.peer.stats)),
                 Want::Closed => return Err(Ended::Closed),

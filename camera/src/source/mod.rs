@@ -4,10 +4,13 @@
 //! Nothing is drawn, read or encoded while nobody looks, unless it is live and has to be read away.
 
 mod annexb;
+mod bitrate;
+mod drawn;
 mod encoder;
 mod ivf;
 mod picture;
 mod process;
+mod raw;
 mod runner;
 mod spec;
 mod stream;
@@ -16,6 +19,7 @@ pub use spec::{Spec, SpecError};
 
 use parking_lot::{Condvar, Mutex};
 use runner::Runner;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, oneshot};
@@ -150,7 +154,7 @@ impl Source {
         std::thread::spawn(move || match runner::open(&spec, format, &caption) {
             Err(error) => drop(opened.send(Err(error))),
             Ok((frames, codec)) => {
-                let feed = Feed::new(codec);
+                let feed = Feed::new(codec, frames.adapts_from());
                 if opened.send(Ok(feed.clone())).is_ok() {
                     let _ = end.send(Runner::new(frames, feed).run());
                 }
@@ -184,19 +188,25 @@ impl Drop for Source {
 pub struct Feed {
     codec: Codec,
     frames: broadcast::Sender<Arc<Frame>>,
+    /// Most bits a second that the source makes, if it can make fewer.
+    adapts_from: Option<u32>,
     wishes: Arc<(Mutex<Wishes>, Condvar)>,
 }
 
 /// What viewers want of a source.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 struct Wishes {
     key_frame: bool,
     over: bool,
+    /// Bits a second that each viewer's path carries, as far as it is known.
+    paths: BTreeMap<u64, u32>,
+    /// Paths there have been.
+    numbered: u64,
 }
 
 impl Feed {
-    fn new(codec: Codec) -> Self {
-        Self { codec, frames: broadcast::Sender::new(BEHIND), wishes: Arc::default() }
+    fn new(codec: Codec, adapts_from: Option<u32>) -> Self {
+        Self { codec, frames: broadcast::Sender::new(BEHIND), adapts_from, wishes: Arc::default() }
     }
 
     /// What the frames are encoded as.
@@ -215,10 +225,52 @@ impl Feed {
         self.change(|wishes| wishes.key_frame = true);
     }
 
+    /// The bits a second that it makes where paths are wide enough, if it makes fewer for narrower ones.
+    pub(crate) fn adapts_from(&self) -> Option<u32> {
+        self.adapts_from
+    }
+
+    /// The path to one more viewer.
+    pub(crate) fn path(&self) -> Path {
+        let (wishes, _) = &*self.wishes;
+        let mut wishes = wishes.lock();
+        wishes.numbered += 1;
+        Path { number: wishes.numbered, feed: self.clone() }
+    }
+
+    /// What the narrowest path carries, in bits a second.
+    fn narrowest(&self) -> Option<u32> {
+        self.wishes.0.lock().paths.values().min().copied()
+    }
+
     fn change(&self, change: impl FnOnce(&mut Wishes)) {
         let (wishes, changed) = &*self.wishes;
         change(&mut wishes.lock());
         changed.notify_all();
+    }
+}
+
+/// The path to one viewer. All viewers are sent the same frames, so the narrowest path decides how large they are.
+#[derive(Debug)]
+pub(crate) struct Path {
+    feed: Feed,
+    number: u64,
+}
+
+impl Path {
+    /// Tells the source how many bits a second get through.
+    pub(crate) fn carries(&self, bits: u32) {
+        self.feed.change(|wishes| {
+            wishes.paths.insert(self.number, bits);
+        });
+    }
+}
+
+impl Drop for Path {
+    fn drop(&mut self) {
+        self.feed.change(|wishes| {
+            wishes.paths.remove(&self.number);
+        });
     }
 }
 
@@ -233,12 +285,26 @@ struct Picture {
 
 /// Something that gives pictures, one after another.
 trait Pictures: Send {
-    /// The next one; a key frame if one is wished for and can be made.
+    /// The next one; a key frame if one is wished for and can be made, and no larger than paths carry, in bits a second,
+    /// if it is encoded here.
     ///
     /// # Errors
     /// [`SourceError::Ended`] after the last one, and whatever else goes wrong.
-    fn next(&mut self, key: bool) -> Result<Picture, SourceError>;
+    fn next(&mut self, key: bool, carried: Option<u32>) -> Result<Picture, SourceError>;
 
-    /// Whether it has to be read away while nobody looks.
+    /// Whether it has to be [read away](Self::read_away) while nobody looks.
     fn is_live(&self) -> bool;
+
+    /// Lets a picture pass that nobody looks at.
+    ///
+    /// # Errors
+    /// As [`Pictures::next`].
+    fn read_away(&mut self) -> Result<(), SourceError> {
+        self.next(false, None).map(drop)
+    }
+
+    /// Most bits a second that it makes, if it makes fewer for narrower paths; what is encoded elsewhere does not.
+    fn adapts_from(&self) -> Option<u32> {
+        None
+    }
 }

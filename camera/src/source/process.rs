@@ -5,11 +5,12 @@
 
 #![allow(clippy::disallowed_methods, reason = "pauses between attempts")]
 
-use super::stream::{self, Stream};
+use super::raw::Raw;
+use super::stream;
 use super::{Codec, Format, Picture, Pictures, SourceError, Spec};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -37,6 +38,14 @@ impl Tool {
             Tool::GStreamer => "gst-launch-1.0",
         }
     }
+
+    /// A row of a plane takes a multiple of so many bytes.
+    fn row_alignment(self) -> usize {
+        match self {
+            Tool::Ffmpeg => 1,
+            Tool::GStreamer => 4,
+        }
+    }
 }
 
 /// Pictures from another program.
@@ -49,7 +58,7 @@ pub(super) struct Process {
 
 struct Running {
     child: Child,
-    stream: Stream<Box<dyn Read + Send>>,
+    pictures: Box<dyn Pictures>,
     complaints: Arc<Mutex<VecDeque<String>>>,
     since: Instant,
 }
@@ -62,10 +71,29 @@ impl Process {
 }
 
 impl Pictures for Process {
-    fn next(&mut self, key: bool) -> Result<Picture, SourceError> {
+    fn next(&mut self, key: bool, carried: Option<u32>) -> Result<Picture, SourceError> {
+        self.keep(|pictures| pictures.next(key, carried))
+    }
+
+    fn is_live(&self) -> bool {
+        true
+    }
+
+    fn read_away(&mut self) -> Result<(), SourceError> {
+        self.keep(|pictures| pictures.read_away())
+    }
+
+    fn adapts_from(&self) -> Option<u32> {
+        self.running.pictures.adapts_from()
+    }
+}
+
+impl Process {
+    /// Starts the program again as often as it ends.
+    fn keep<T>(&mut self, mut take: impl FnMut(&mut dyn Pictures) -> Result<T, SourceError>) -> Result<T, SourceError> {
         loop {
-            let error = match self.running.stream.next(key) {
-                Ok(picture) => return Ok(picture),
+            let error = match take(&mut *self.running.pictures) {
+                Ok(taken) => return Ok(taken),
                 Err(error) => error,
             };
             if self.running.since.elapsed() > LONGEST_PAUSE {
@@ -83,10 +111,6 @@ impl Pictures for Process {
                 Err(error) => warn!("{error}"),
             }
         }
-    }
-
-    fn is_live(&self) -> bool {
-        true
     }
 }
 
@@ -150,8 +174,15 @@ fn start(spec: &Spec, format: Format) -> Result<(Running, Codec), SourceError> {
         end(&mut child);
         return Err(failed(format!("{} has no output", tool.name())));
     };
-    match stream::pipe(spec.to_string(), Box::new(stdout), format, true) {
-        Ok((stream, codec)) => Ok((Running { child, stream, complaints, since: Instant::now() }, codec)),
+    let opened = if is_encoded_here(spec, format) {
+        let raw = Raw::open(spec.to_string(), Box::new(stdout), format, tool.row_alignment());
+        raw.map(|raw| (Box::new(raw) as Box<dyn Pictures>, Codec::H264))
+    } else {
+        let stream = stream::pipe(spec.to_string(), Box::new(stdout), format, true);
+        stream.map(|(stream, codec)| (Box::new(stream) as Box<dyn Pictures>, codec))
+    };
+    match opened {
+        Ok((pictures, codec)) => Ok((Running { child, pictures, complaints, since: Instant::now() }, codec)),
         Err(error) => {
             end(&mut child);
             // It has nobody to listen to any more, and may not have said all yet.
@@ -164,15 +195,20 @@ fn start(spec: &Spec, format: Format) -> Result<(Running, Codec), SourceError> {
     }
 }
 
+/// What a camera of this machine gives is encoded here if it is to be H.264; a camera in the network encodes itself.
+fn is_encoded_here(spec: &Spec, format: Format) -> bool {
+    matches!(spec, Spec::V4l2(_)) && format.codec != Some(Codec::Vp8)
+}
+
 /// What the program is told. No shell reads it.
 fn arguments(tool: Tool, spec: &Spec, format: Format) -> Vec<String> {
     let Format { codec, width, height, bitrate, .. } = format;
     let (rate, codec) = (format.rate(), codec.unwrap_or(Codec::H264));
+    let raw = is_encoded_here(spec, format);
     let words = |text: String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     match (tool, spec) {
         (Tool::Ffmpeg, _) => {
             let mut all = words("-nostdin -hide_banner -loglevel error -fflags nobuffer".into());
-            let copied = matches!(spec, Spec::Rtsp(_)) && codec == Codec::H264;
             match spec {
                 Spec::Rtsp(url) => {
                     all.extend(words("-rtsp_transport tcp -i".into()));
@@ -183,13 +219,12 @@ fn arguments(tool: Tool, spec: &Spec, format: Format) -> Vec<String> {
                     all.push(spec.to_string());
                 }
             }
-            all.extend(words(match (codec, copied) {
-                (Codec::H264, true) => "-an -c:v copy -bsf:v dump_extra=freq=keyframe -f h264 -".into(),
-                (Codec::H264, false) => format!(
-                    "-an -pix_fmt yuv420p -c:v libx264 -preset ultrafast -tune zerolatency -profile:v baseline \
-                     -g {rate} -b:v {bitrate} -maxrate {bitrate} -bufsize {bitrate} -flush_packets 1 -f h264 -"
-                ),
-                (Codec::Vp8, _) => format!(
+            all.extend(words(match codec {
+                Codec::H264 if raw => {
+                    format!("-an -vf fps={rate},scale={width}:{height} -pix_fmt yuv420p -flush_packets 1 -f rawvideo -")
+                }
+                Codec::H264 => "-an -c:v copy -bsf:v dump_extra=freq=keyframe -f h264 -".into(),
+                Codec::Vp8 => format!(
                     "-an -pix_fmt yuv420p -c:v libvpx -deadline realtime -cpu-used 8 -auto-alt-ref 0 -g {rate} \
                      -b:v {bitrate} -flush_packets 1 -f ivf -"
                 ),
@@ -217,21 +252,14 @@ fn arguments(tool: Tool, spec: &Spec, format: Format) -> Vec<String> {
                     )
                 }
             };
-            all.extend(words(decoded.clone()));
+            all.extend(words(decoded));
             all.extend(words(match codec {
-                Codec::H264 if decoded.is_empty() => String::new(),
-                Codec::H264 => format!(
-                    "! x264enc tune=zerolatency speed-preset=ultrafast key-int-max={rate} bitrate={} \
-                     ! video/x-h264,profile=constrained-baseline",
-                    bitrate / 1000
-                ),
-                Codec::Vp8 => format!(
-                    "! vp8enc deadline=1 cpu-used=8 keyframe-max-dist={rate} target-bitrate={bitrate} ! avmux_ivf"
-                ),
-            }));
-            all.extend(words(match codec {
+                Codec::H264 if raw => "! fdsink fd=1".into(),
                 Codec::H264 => "! video/x-h264,stream-format=byte-stream,alignment=au ! fdsink fd=1".into(),
-                Codec::Vp8 => "! fdsink fd=1".into(),
+                Codec::Vp8 => format!(
+                    "! vp8enc deadline=1 cpu-used=8 keyframe-max-dist={rate} target-bitrate={bitrate} ! avmux_ivf \
+                     ! fdsink fd=1"
+                ),
             }));
             all
         }
@@ -249,12 +277,12 @@ mod tests {
     #[test]
     fn each_program_is_told_the_source_the_size_and_the_bitrate() {
         for (tool, codec, parts) in [
-            (Tool::Ffmpeg, Codec::H264, &["-i /dev/video0", "640x360", "-b:v 1000000", "libx264", "-f h264 -"][..]),
+            (Tool::Ffmpeg, Codec::H264, &["-i /dev/video0", "scale=640:360", "fps=30", "-f rawvideo -"][..]),
             (Tool::Ffmpeg, Codec::Vp8, &["-i /dev/video0", "640x360", "-b:v 1000000", "libvpx", "-f ivf -"]),
             (
                 Tool::GStreamer,
                 Codec::H264,
-                &["device=/dev/video0", "width=640,height=360", "bitrate=1000 ", "byte-stream"],
+                &["device=/dev/video0", "I420,width=640,height=360,framerate=30/1 ! fdsink"],
             ),
             (
                 Tool::GStreamer,

@@ -2,7 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "pictures are shown in real time")]
 
-use super::encoder::TestPicture;
+use super::drawn::TestPicture;
 use super::{Caption, Codec, Feed, Format, Frame, Picture, Pictures, SourceError, Spec, process, stream};
 use std::io;
 use std::sync::Arc;
@@ -63,8 +63,14 @@ impl Runner {
             if !self.wait_for_viewers() {
                 return SourceError::Ended { source_name: "it".into() };
             }
+            if self.feed.frames.receiver_count() == 0 {
+                match self.pictures.read_away() {
+                    Ok(()) => continue,
+                    Err(error) => return error,
+                }
+            }
             let wished = self.take_wish();
-            match self.pictures.next(wished) {
+            match self.pictures.next(wished, self.feed.narrowest()) {
                 Ok(picture) => self.show(picture),
                 Err(error) => return error,
             }

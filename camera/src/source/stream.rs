@@ -145,7 +145,7 @@ impl Stream<Box<dyn Read + Send>> {
 }
 
 impl Pictures for Stream<Box<dyn Read + Send>> {
-    fn next(&mut self, key: bool) -> Result<Picture, SourceError> {
+    fn next(&mut self, key: bool, _carried: Option<u32>) -> Result<Picture, SourceError> {
         if let Some(rewind) = &mut self.rewind {
             if key && !rewind.kept.is_empty() {
                 rewind.at = 0;

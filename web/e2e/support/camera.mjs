@@ -56,12 +56,13 @@ export class Camera {
    * @param {import('node:test').TestContext} t
    * @param {import('./broker.mjs').Broker} broker
    * @param {string[]} flags
-   * @param {{ waits?: boolean, input?: Buffer }} [options] `waits`: whether to wait until it is in its room; it is if left
-   * out. `input`: what it is given on its standard input
+   * @param {{ waits?: boolean, input?: Buffer, programs?: string }} [options] `waits`: whether to wait until it is in its room;
+   * it is if left out. `input`: what it is given on its standard input. `programs`: a folder with all that it may run
    */
-  static async start(t, broker, flags, { waits = true, input } = {}) {
+  static async start(t, broker, flags, { waits = true, input, programs } = {}) {
     const all = ['--broker', `mqtt://${broker.mqtt}`, '--address', '127.0.0.1', ...flags];
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DUET_')));
+    if (programs) env['PATH'] = programs;
     const child = spawn(binary(), all, { stdio: ['pipe', 'ignore', 'pipe'], env });
     // It may end without having read everything.
     child.stdin.on('error', () => {});

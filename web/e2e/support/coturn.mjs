@@ -67,13 +67,26 @@ export class Coturn {
     return join(this.#folder, 'secret');
   }
 
+  get port() {
+    return this.#port;
+  }
+
   get url() {
     return `turn:${LOOPBACK}:${this.#port}?transport=udp`;
   }
 
   /** What tells a broker of it. */
   get flags() {
-    return ['--turn', this.url, '--turn-secret-file', this.secretFile];
+    return this.flagsBy(this.#port);
+  }
+
+  /**
+   * What tells a broker of it at another port, by which it is reached too.
+   *
+   * @param {number} port
+   */
+  flagsBy(port) {
+    return ['--turn', `turn:${LOOPBACK}:${port}?transport=udp`, '--turn-secret-file', this.secretFile];
   }
 
   /** The usernames under which somebody got an allocation, the earliest first. */
