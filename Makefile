@@ -1,9 +1,10 @@
 # `make test` is everything that must hold, from a fresh Debian machine on.
 .DEFAULT_GOAL := help
-.PHONY: help run test tools check rust web e2e cameras bench fuzz simulate
+.PHONY: help run test tools check rust web e2e cameras bench fuzz simulate soak
 
 FUZZ_SECONDS ?= 600
 SIMULATION_STEPS ?= 10000000
+MINUTES ?= 60
 
 help: ## show what there is
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -12,6 +13,7 @@ run: ## broker, agent and page
 	cargo run --release
 
 test: tools check rust web e2e ## install what tests need, and run everything
+	$(MAKE) soak MINUTES=5
 	@echo "make test: everything passed"
 
 tools: ## Chromium, Mosquitto and what else tests need
@@ -55,3 +57,6 @@ fuzz: ## look for new inputs, FUZZ_SECONDS (600) for each target; needs nightly 
 
 simulate: ## the agent under a simulated network and clock, SIMULATION_STEPS (10000000) steps
 	DUET_SIMULATION_STEPS=$(SIMULATION_STEPS) cargo test --locked --profile simulation -p agent --test simulation -- --nocapture nothing
+
+soak: ## a crowd at the broker for an hour, or MINUTES, that must leave nothing behind; SOAK="--peers 500" or other flags
+	cargo bench --locked -p broker --bench soak -- --minutes $(MINUTES) $(SOAK)

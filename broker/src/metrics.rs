@@ -6,12 +6,17 @@ use crate::log;
 use std::fmt::{Display, Write as _};
 
 /// Everything, as `/metrics` gives it.
+///
+/// # Panics
+/// If it is not asked for on the broker's runtime, whose tasks it counts.
 pub fn text(hub: &Hub) -> String {
     let census = hub.switchboard.lock().census();
     let counters = &hub.counters;
     let mut text = Text(String::new());
     text.labelled("build_info", "gauge", "Which version runs.", "version", [(env!("CARGO_PKG_VERSION"), 1)]);
     text.gauge("uptime_seconds", "Time since the broker started.", hub.started.elapsed().as_secs());
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    text.gauge("tasks", "Tasks of the runtime: connections, listeners and what goes on beside them.", tasks);
     text.gauge("rooms", "Rooms with a member in them.", census.rooms);
     text.gauge("clients_connected", "Clients with a connection.", census.connected);
     text.gauge("sessions_disconnected", "Persistent sessions without a connection.", census.disconnected);

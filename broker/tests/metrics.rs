@@ -3,8 +3,9 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use support::Broker;
+use std::time::Instant;
 use support::client::{Client, V5};
+use support::{Broker, PATIENCE};
 
 /// One family: its type, and its samples by their labels as written.
 struct Family {
@@ -152,4 +153,23 @@ fn a_strict_reader_takes_the_metrics_and_finds_what_there_is() {
     // The silent one, and the connection that asks; or that one alone, if it was accepted first.
     assert!((1.0..=2.0).contains(&value("duet_handshakes", "")));
     assert_eq!(value("duet_connections_held_back", ""), 0.0);
+    // One for each connection at least.
+    assert!(value("duet_tasks", "") >= 3.0);
+}
+
+#[test]
+fn the_tasks_of_connections_that_have_gone_are_counted_no_more() {
+    let broker = Broker::start();
+    let tasks = || -> f64 {
+        let text = broker.operator_get("/metrics");
+        parse(text.split_once("\r\n\r\n").unwrap().1).unwrap()["duet_tasks"].samples[""]
+    };
+    let before = tasks();
+    let peers: Vec<_> = (0..10).map(|number| Client::peer(&broker, V5, &format!("peer-{number}"))).collect();
+    assert!(tasks() >= before + 10.0);
+    drop(peers);
+    let deadline = Instant::now() + PATIENCE;
+    while tasks() > before {
+        assert!(Instant::now() < deadline, "{} tasks, and {before} before", tasks());
+    }
 }

@@ -1,59 +1,20 @@
-//! Figures in BENCHMARKS.md: what stands between two marks is made from what was measured; everything else there is
-//! written by hand, and stays.
-//!
-//! ```text
-//! <!-- figures: W1 -->
-//! …
-//! <!-- /figures -->
-//! ```
+//! Figures in BENCHMARKS.md.
 
+use crate::common::marks;
 use crate::model;
 use crate::report::Report;
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use std::fmt::Write;
 use std::path::Path;
 
-const BEGIN: &str = "<!-- figures: ";
-const END: &str = "<!-- /figures -->";
-
-/// Writes the figures of a report into a file that has marks for them.
+/// Writes the figures of a report into a file that has marks for them. What was not measured this time stays as it was.
 pub fn fill(file: &Path, report: &Report) -> Result<()> {
-    let at = || file.display();
-    let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", at()))?;
-    let text = filled(&text, report).with_context(|| at().to_string())?;
-    std::fs::write(file, text).with_context(|| format!("{} cannot be written", at()))
-}
-
-fn filled(text: &str, report: &Report) -> Result<String> {
-    let mut out = String::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        out.push_str(line);
-        out.push('\n');
-        let Some(name) = line.strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(" -->")) else { continue };
-        let mut earlier = String::new();
-        loop {
-            match lines.next() {
-                Some(END) => break,
-                Some(line) => earlier.extend([line, "\n"]),
-                None => bail!("no {END} after the mark {name:?}"),
-            }
-        }
-        let made = match name {
-            "machine" => machine(report),
-            "goals" => goals(report),
-            "model" => model::describe(report),
-            workload => report.tables_of(workload),
-        };
-        // What was not measured this time stays as it was.
-        if made.trim().is_empty() {
-            out.push_str(&earlier);
-        } else {
-            let _ = writeln!(out, "\n{}\n", made.trim());
-        }
-        let _ = writeln!(out, "{END}");
-    }
-    Ok(out)
+    marks::fill(file, |name| match name {
+        "machine" => machine(report),
+        "goals" => goals(report),
+        "model" => model::describe(report),
+        workload => report.tables_of(workload),
+    })
 }
 
 fn machine(report: &Report) -> String {

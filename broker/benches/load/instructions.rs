@@ -1,13 +1,13 @@
 //! Instructions of the server for each unit of work, counted by Callgrind: a figure that nothing else on the machine
 //! changes. What the kernel does is not in it; the sleeps in the other tables stand for that.
 
-use crate::connection::Transport;
-use crate::peer::{Peer, Side, Site};
-use crate::server::{Server, Subject};
+use crate::common::connection::Transport;
+use crate::common::peer::{Peer, Side, Site};
+use crate::common::server::{Server, Subject};
 use crate::workload::{Phase, negotiate, relay};
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 /// Under Callgrind a server is fifty times as slow; this many make a fair mean nevertheless.
@@ -24,7 +24,7 @@ pub async fn run(subject: &Subject, transport: Transport, qos: u8, keep: Option<
     // One connection may say more in a second than a client has to.
     let flags =
         ["--message-rate", "1000000", "--message-burst", "1000000", "--byte-rate", "1GiB", "--byte-burst", "1GiB"];
-    let server = Server::start(subject, &before.map(str::to_owned), &flags)
+    let server = Server::start(subject, &before.map(str::to_owned), &flags, Stdio::inherit())
         .context("Callgrind is needed (apt install valgrind)")?;
     let site = Arc::new(Site::new(server.address(transport), transport, qos, subject.has_rooms()));
     let counter = Counter { pid: server.pid(), folder: folder.path(), keep, dumps: 0.into() };

@@ -4,26 +4,24 @@
 //! time for each unit of work: it hardly depends on what else runs. Rates and times mean something only where
 //! "other CPUs" is near zero.
 
-mod body;
-mod connection;
+#[path = "../common/mod.rs"]
+mod common;
 mod document;
 mod instructions;
 mod model;
 mod options;
-mod peer;
-mod proc;
 mod report;
-mod server;
-mod wire;
 mod workload;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use common::metrics;
+use common::peer::Site;
+use common::server::{Server, Subject};
 use options::{Case, Options, Workload};
-use peer::Site;
 use report::{Machine, Report, Row};
-use server::{Server, Subject};
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use workload::idle::Seating;
 use workload::{Load, Phase, churn, cost, idle, negotiate, overload, relay};
@@ -83,27 +81,35 @@ async fn measure(options: &Options, case: Case, subject: &Subject) -> Result<Vec
         return instructions::run(subject, transport, qos, options.profiles.as_deref()).await;
     }
     let (mut server, mut load) = start(options, case, subject)?;
-    match workload {
-        Workload::W1 => Ok(vec![negotiate::at_rate(&load, 200).await?, negotiate::max(&load).await?]),
-        Workload::W2 => relay::run(&load).await,
-        Workload::W3 => idle::run(&load).await,
-        Workload::W4 => churn::run(&load).await,
-        Workload::Overload => overload::run(&load).await,
+    let phases = match workload {
+        Workload::W1 => vec![negotiate::at_rate(&load, 200).await?, negotiate::max(&load).await?],
+        Workload::W2 => relay::run(&load).await?,
+        Workload::W3 => idle::run(&load).await?,
+        Workload::W4 => churn::run(&load).await?,
+        Workload::Overload => overload::run(&load).await?,
         Workload::Cost => {
             let mut phases = cost::relaying(&load).await?;
             for seating in Seating::ALL {
+                check_account(&server)?;
                 drop(server); // what it has kept of the last peers would be taken for these
                 (server, load) = start(options, case, subject)?;
                 phases.extend(cost::sitting(&load, seating).await?);
             }
-            Ok(phases)
+            phases
         }
         Workload::Instructions => unreachable!("measured under Callgrind"),
-    }
+    };
+    check_account(&server)?;
+    Ok(phases)
+}
+
+/// Of those who give one: other servers, and earlier builds of ours, do not.
+fn check_account(server: &Server) -> Result<()> {
+    server.admin().map_or(Ok(()), metrics::check_account)
 }
 
 fn start(options: &Options, case: Case, subject: &Subject) -> Result<(Server, Load)> {
-    let server = Server::start(subject, &[], case.workload.flags())?;
+    let server = Server::start(subject, &[], case.workload.flags(), Stdio::inherit())?;
     let site = Site::new(server.address(case.transport), case.transport, case.qos, subject.has_rooms());
     let (measured, is_quick) = (options.measured(), options.quick);
     let load = Load { site: Arc::new(site), server: server.pid(), measured, is_quick };

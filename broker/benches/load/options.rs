@@ -1,7 +1,7 @@
 //! What `cargo bench -p broker --bench load --` takes.
 
-use crate::connection::Transport;
-use crate::server::Subject;
+use crate::common::connection::Transport;
+use crate::common::server::Subject;
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use std::path::PathBuf;

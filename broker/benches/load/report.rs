@@ -1,6 +1,6 @@
 //! What was measured, as JSON and as tables of medians.
 
-use crate::connection::Transport;
+use crate::common::connection::Transport;
 use crate::workload::Phase;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};

@@ -2,9 +2,9 @@
 //! that ever was. In each room two peers connect, subscribe and join, exchange four messages and go.
 
 use super::{Load, PATIENCE, Phase, each};
-use crate::body::Kind;
-use crate::peer::{Peer, Side, Site};
-use crate::proc::resident;
+use crate::common::body::Kind;
+use crate::common::peer::{Peer, Side, Site};
+use crate::common::proc::resident;
 use anyhow::{Context, Result};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};

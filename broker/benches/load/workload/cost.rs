@@ -3,7 +3,7 @@
 use super::idle::{self, Seating};
 use super::relay::{self, Pace, Pair};
 use super::{Load, PATIENCE, Phase};
-use crate::peer::Peer;
+use crate::common::peer::Peer;
 use anyhow::{Context, Result};
 use std::sync::Arc;
 use std::time::Instant;

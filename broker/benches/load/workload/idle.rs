@@ -1,8 +1,8 @@
 //! W3: peers that say nothing. What does each of them keep, and each room? And what do they cost those who talk?
 
 use super::{Load, PATIENCE, Phase, each, negotiate};
-use crate::peer::{Peer, Side, Site};
-use crate::proc::resident;
+use crate::common::peer::{Peer, Side, Site};
+use crate::common::proc::resident;
 use anyhow::{Context, Result, ensure};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};

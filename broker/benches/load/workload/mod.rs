@@ -7,8 +7,8 @@ pub mod negotiate;
 pub mod overload;
 pub mod relay;
 
-use crate::peer::Site;
-use crate::proc::{Cost, Moment};
+use crate::common::peer::Site;
+use crate::common::proc::{Cost, Moment};
 use anyhow::{Result, ensure};
 use parking_lot::Mutex;
 use std::sync::Arc;

@@ -2,8 +2,7 @@
 //! in turn, both leave.
 
 use super::{Failures, Load, PATIENCE, Phase, Samples};
-use crate::body::Kind;
-use crate::peer::{Peer, Side, Site};
+use crate::common::peer::{self, Peer, Side, Site};
 use anyhow::{Context, Result};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +11,6 @@ use tokio::time::{sleep_until, timeout};
 
 /// Rooms at a time, when as many are wanted as there can be.
 const AT_ONCE: usize = 32;
-const CANDIDATES: usize = 8;
 /// More rooms than this at once mean that the server cannot follow a fixed rate; then rooms are left out.
 const MOST_AT_ONCE: usize = 2000;
 
@@ -70,7 +68,7 @@ pub async fn at_rate(load: &Load, rate: u32) -> Result<Phase> {
     Ok(phase)
 }
 
-fn report(load: &Load, name: String, before: &crate::proc::Moment, tally: &Tally) -> Result<Phase> {
+fn report(load: &Load, name: String, before: &crate::common::proc::Moment, tally: &Tally) -> Result<Phase> {
     let cost = before.until_now(load.server)?;
     tally.failures.none()?;
     let mut phase = Phase::new(name);
@@ -91,18 +89,7 @@ pub async fn negotiate(site: &Site, room: &str) -> Result<Duration> {
     let mut a = Peer::join(site, room, Side::A).await?;
     let begin = Instant::now();
     let mut b = Peer::join(site, room, Side::B).await?;
-    b.say(site, Kind::Ready).await?;
-    a.hear_kind(Kind::Ready).await?;
-    a.say(site, Kind::Offer).await?;
-    b.hear_kind(Kind::Offer).await?;
-    b.say(site, Kind::Answer).await?;
-    a.hear_kind(Kind::Answer).await?;
-    for _ in 0..CANDIDATES {
-        a.say(site, Kind::Candidate).await?;
-        b.hear_kind(Kind::Candidate).await?;
-        b.say(site, Kind::Candidate).await?;
-        a.hear_kind(Kind::Candidate).await?;
-    }
+    peer::negotiate(site, &mut a, &mut b, drop).await?;
     let took = begin.elapsed();
     b.leave().await?;
     a.leave().await?;

@@ -2,8 +2,8 @@
 
 use super::relay::{self, Pace, Pair};
 use super::{Failures, Load, PATIENCE, Phase, Samples};
-use crate::body::Kind;
-use crate::peer::{Peer, Site};
+use crate::common::body::Kind;
+use crate::common::peer::{Peer, Site};
 use anyhow::{Context, Result, ensure};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

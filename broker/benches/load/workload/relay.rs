@@ -2,8 +2,8 @@
 //! when every room has one on its way.
 
 use super::{Failures, Load, PATIENCE, Phase, Samples, Signals, each};
-use crate::body::Kind;
-use crate::peer::{Peer, Side, Site};
+use crate::common::body::Kind;
+use crate::common::peer::{Peer, Side, Site};
 use anyhow::{Context, Result, ensure};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

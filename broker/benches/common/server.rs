@@ -1,7 +1,7 @@
 //! The servers that are measured, each started afresh on free ports of loopback, and ended when dropped.
 
-use crate::connection::Transport;
-use crate::proc;
+use super::connection::Transport;
+use super::proc;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::thread::CpuSet;
 use std::io::{BufRead, BufReader};
@@ -87,19 +87,21 @@ pub struct Server {
     child: Child,
     tcp: SocketAddr,
     ws: SocketAddr,
+    admin: Option<SocketAddr>,
     /// Goes when the server does.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Server {
-    /// Starts it. `before` is a command to run it under, such as Valgrind; `flags` are for the broker alone.
-    pub fn start(subject: &Subject, before: &[String], flags: &[&str]) -> Result<Self> {
+    /// Starts it. `before` is a command to run it under, such as Valgrind; `flags` are for the broker alone, whose log,
+    /// that of errors unless they say otherwise, goes to `log`.
+    pub fn start(subject: &Subject, before: &[String], flags: &[&str], log: Stdio) -> Result<Self> {
         let folder = tempfile::tempdir().context("no folder for the server")?;
-        let (binary, arguments, addresses) = match subject {
+        let (binary, arguments, doors) = match subject {
             Subject::Duet { binary, .. } => (binary, duet(folder.path(), flags), None),
             Subject::Mosquitto { binary } => {
                 let (arguments, tcp, ws) = mosquitto(folder.path())?;
-                (binary, arguments, Some((tcp, ws)))
+                (binary, arguments, Some(Doors { tcp, ws, admin: None }))
             }
         };
         let mut line: Vec<_> = before.to_vec();
@@ -110,7 +112,8 @@ impl Server {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DUET_")) {
             command.env_remove(name);
         }
-        command.args(&line[1..]).current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.args(&line[1..]).env("DUET_LOG", "error").current_dir(folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         // What is started inherits it.
         if matches!(subject, Subject::Duet { is_spread: true, .. }) {
             proc::run_on(&(0..CpuSet::MAX_CPU).collect::<Vec<_>>());
@@ -120,14 +123,11 @@ impl Server {
         let child = command.spawn().with_context(|| format!("{} does not start", line.join(" ")));
         proc::run_on(&GENERATOR_CPUS);
         let mut child = child?;
-        let addresses = match addresses {
-            Some(addresses) => Ok(addresses),
-            None => announced(&mut child),
-        };
+        let doors = doors.map_or_else(|| announced(&mut child), Ok);
         // Made at once, so that the process is ended if anything fails from here on.
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Self { child, tcp: nowhere, ws: nowhere, _folder: folder };
-        (server.tcp, server.ws) = addresses?;
+        let mut server = Self { child, tcp: nowhere, ws: nowhere, admin: None, folder };
+        Doors { tcp: server.tcp, ws: server.ws, admin: server.admin } = doors?;
         server.wait_for(server.tcp)?;
         server.wait_for(server.ws)?;
         Ok(server)
@@ -147,12 +147,29 @@ impl Server {
         self.child.id()
     }
 
+    /// Where it keeps its state.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where it tells its figures, if it does.
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
     pub fn address(&self, transport: Transport) -> SocketAddr {
         match transport {
             Transport::Tcp => self.tcp,
             Transport::Ws => self.ws,
         }
     }
+}
+
+/// Where a server listens.
+struct Doors {
+    tcp: SocketAddr,
+    ws: SocketAddr,
+    admin: Option<SocketAddr>,
 }
 
 impl Drop for Server {
@@ -164,21 +181,26 @@ impl Drop for Server {
 
 fn duet(folder: &Path, flags: &[&str]) -> Vec<String> {
     let folder = folder.to_string_lossy();
-    let own = ["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log", "error", "--state-dir", &folder];
+    let anywhere = "127.0.0.1:0";
+    let own = ["--mqtt", anywhere, "--http", anywhere, "--admin", anywhere, "--state-dir", &folder];
     own.iter().chain(flags).map(|&flag| flag.to_owned()).collect()
 }
 
 /// The lines in which the broker says where it listens. They are read to the last: a broker that cannot write out what
 /// it has to say ends.
-fn announced(child: &mut Child) -> Result<(SocketAddr, SocketAddr)> {
+fn announced(child: &mut Child) -> Result<Doors> {
     let stdout = child.stdout.take().context("no stdout")?;
-    let (mut tcp, mut ws) = (None, None);
+    let (mut tcp, mut ws, mut admin) = (None, None, None);
     for line in BufReader::new(stdout).lines() {
         let line = line?;
         match line.split_once(" listening on ") {
             Some(("mqtt", address)) => tcp = Some(address.parse()?),
             Some(("http", address)) => ws = Some(address.parse()?),
-            _ => return tcp.zip(ws).with_context(|| format!("the broker said {line:?}")),
+            Some(("admin", address)) => admin = Some(address.parse()?),
+            _ => {
+                let (tcp, ws) = tcp.zip(ws).with_context(|| format!("the broker said {line:?}"))?;
+                return Ok(Doors { tcp, ws, admin });
+            }
         }
     }
     bail!("the broker has ended at once")

@@ -1,6 +1,6 @@
 //! A connection that carries MQTT packets, over TCP or WebSocket.
 
-use crate::wire;
+use super::wire;
 use anyhow::{Context, Result, bail, ensure};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -48,11 +48,11 @@ impl Connection {
     /// Connects from one of several loopback addresses: a hundred thousand connections a minute from one would come
     /// to ports that the kernel still remembers.
     pub async fn open(server: SocketAddr, transport: Transport, source: Ipv4Addr) -> Result<Self> {
-        let socket = TcpSocket::new_v4()?;
-        socket.set_reuseaddr(true)?;
-        socket.bind((source, 0).into())?;
-        let socket = socket.connect(server).await.context("cannot connect")?;
-        socket.set_nodelay(true)?;
+        Self::over(dial(server, source, None).await?, server, transport).await
+    }
+
+    /// Over a socket that is connected already.
+    pub async fn over(socket: TcpStream, server: SocketAddr, transport: Transport) -> Result<Self> {
         let (out, writing, received, unframed) = Default::default();
         let mut connection = Self { socket, transport, out, writing, received, unframed, taken: 0, closed: None };
         if transport == Transport::Ws {
@@ -145,7 +145,10 @@ impl Connection {
             let (header, length) = match (second & 0x7F, rest) {
                 (126, [a, b, ..]) => (4, usize::from(u16::from_be_bytes([*a, *b]))),
                 (126, _) => break,
-                (127, _) => bail!("a frame of more than 64 KiB"),
+                (127, rest) => match rest.first_chunk() {
+                    Some(length) => (10, usize::try_from(u64::from_be_bytes(*length))?),
+                    None => break,
+                },
                 (length, _) => (2, usize::from(length)),
             };
             let Some(payload) = self.received.get(at + header..at + header + length) else { break };
@@ -163,9 +166,22 @@ impl Connection {
     /// Sends what is in `out`, and waits until the server has closed.
     pub async fn close(mut self) -> Result<()> {
         self.flush().await?;
+        self.closed().await;
+        Ok(())
+    }
+
+    /// Waits until the server has closed, and answers nothing meanwhile.
+    pub async fn closed(mut self) {
         let mut nothing = [0; 512];
         while self.socket.read(&mut nothing).await.is_ok_and(|length| length > 0) {}
-        Ok(())
+    }
+
+    /// Vanishes without a word: the server hears of a reset, or of an end that nobody has announced.
+    pub fn cut(self, is_reset: bool) {
+        if is_reset {
+            // Where it cannot be set, the connection ends all the same.
+            let _ = self.socket.set_zero_linger();
+        }
     }
 
     /// Whether the server has kept it open. What has come meanwhile is thrown away.
@@ -179,6 +195,19 @@ impl Connection {
             }
         }
     }
+}
+
+/// A socket from this address, which keeps about so many bytes that nobody has read.
+pub async fn dial(server: SocketAddr, source: Ipv4Addr, unread: Option<u32>) -> Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    if let Some(bytes) = unread {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    socket.bind((source, 0).into())?;
+    let socket = socket.connect(server).await.context("cannot connect")?;
+    socket.set_nodelay(true)?;
+    Ok(socket)
 }
 
 /// One masked frame with these bytes.

@@ -106,6 +106,23 @@ pub fn resident(pid: u32) -> Result<u64> {
     Ok(field(&status, "VmRSS:")? * 1024)
 }
 
+/// Memory in bytes (proc(5), smaps_rollup): what is resident, and the share of it that is this process's own.
+pub fn memory(pid: u32) -> Result<(u64, u64)> {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).context("the server has ended")?;
+    Ok((field(&rollup, "Rss:")? * 1024, field(&rollup, "Pss:")? * 1024))
+}
+
+/// Descriptors that are open.
+pub fn descriptors(pid: u32) -> Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd")).context("the server has ended")?.count())
+}
+
+/// How many threads there are, and how long all of them have run, in nanoseconds.
+pub fn running(pid: u32) -> Result<(usize, u64)> {
+    let threads = threads(pid)?;
+    Ok((threads.len(), threads.values().map(|(_, ns)| ns).sum()))
+}
+
 fn field(status: &str, name: &str) -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
     Ok(line.split_whitespace().next().context("no number")?.parse()?)
