@@ -64,7 +64,7 @@ impl Report {
     }
 
     pub fn table(&self) -> String {
-        let mut text = "| | before | first fifth | last fifth | bound | everybody gone | bound |\n".to_owned();
+        let mut text = "| | nobody yet | trend, from | to | bound | everybody gone | bound |\n".to_owned();
         text.push_str("|---|---:|---:|---:|---:|---:|---:|\n");
         for line in &self.lines {
             let bound = match line.bounds {

@@ -1,7 +1,8 @@
 //! Whether a figure stays as it was, and whether it is again what it was before anybody came. Pure.
 //!
-//! After a sixth of the time everybody is there. Of the rest, the median of the last fifth is held against that of the
-//! first: nothing that comes and goes moves a median, and nothing that stays fails to.
+//! After a sixth of the time everybody is there. Through the rest goes a line whose slope is the median of the slopes
+//! between any two samples (Theil and Sen): a leak tilts it, while a burst of work elsewhere on the machine, after which
+//! an allocator keeps what it has, does not. Where it ends is held against where it begins.
 
 use crate::sample::{Figure, Sample};
 use serde::{Deserialize, Serialize};
@@ -13,12 +14,18 @@ struct Rule {
     rises: Option<(f64, f64)>,
     /// At least this share at last, of what it was at first: a figure that goes on.
     falls: Option<f64>,
-    /// At most so much more than before anybody came; of memory, which the allocator keeps, that is what it was with all.
+    /// At most so much more than before anybody came; for memory see there.
     after: Option<f64>,
 }
 
 const fn flat(figure: Figure, share: f64, besides: f64, after: f64) -> Rule {
     Rule { figure, rises: Some((share, besides)), falls: None, after: Some(after) }
+}
+
+/// What is given back to the allocator mostly stays there, so it grows until the most has been there that ever is at once;
+/// and when everybody leaves together, that is a little more.
+const fn memory(figure: Figure) -> Rule {
+    Rule { figure, rises: Some((0.1, 4.0)), falls: None, after: None }
 }
 
 const fn time(figure: Figure, share: f64, besides: f64) -> Rule {
@@ -30,8 +37,8 @@ const fn goes_on(figure: Figure, share: f64) -> Rule {
 }
 
 const RULES: [Rule; 20] = [
-    Rule { figure: Figure::Resident, rises: Some((0.05, 3.0)), falls: None, after: None },
-    Rule { figure: Figure::Own, rises: Some((0.05, 3.0)), falls: None, after: None },
+    memory(Figure::Resident),
+    memory(Figure::Own),
     flat(Figure::Descriptors, 0.05, 20.0, 0.0),
     flat(Figure::Threads, 0.0, 2.0, 0.0),
     flat(Figure::Tasks, 0.05, 20.0, 0.0),
@@ -94,12 +101,9 @@ fn exceeds(value: f64, most: f64) -> bool {
 /// A line for every figure. `before` and `after` are without anybody; `samples` are taken while all are there.
 pub fn judge(before: &Sample, samples: &[Sample], after: &Sample) -> Vec<Line> {
     let steady = &samples[samples.len() / 6..];
-    let fifth = steady.len().div_ceil(5);
-    let (first, last) = (&steady[..fifth], &steady[steady.len() - fifth..]);
     let line = |rule: &Rule| {
         let figure = rule.figure;
-        let of = |part: &[Sample]| median(part.iter().map(|sample| sample.get(figure)));
-        let (first, last, before) = (of(first), of(last), before.get(figure));
+        let ((first, last), before) = (trend(steady, figure), before.get(figure));
         let is_memory = matches!(figure, Figure::Resident | Figure::Own);
         Line {
             name: figure.name().to_owned(),
@@ -111,7 +115,7 @@ pub fn judge(before: &Sample, samples: &[Sample], after: &Sample) -> Vec<Line> {
                 rule.rises.map(|(share, besides)| first * (1.0 + share) + besides),
             ),
             after: after.get(figure),
-            after_bound: if is_memory { Some(first) } else { rule.after.map(|besides| before + besides) },
+            after_bound: if is_memory { Some(last * 1.1 + 4.0) } else { rule.after.map(|besides| before + besides) },
         }
     };
     // At every moment, and not only at most of them.
@@ -133,8 +137,17 @@ pub fn has_gone(before: &Sample, now: &Sample) -> bool {
     RULES.iter().all(|rule| rule.after.is_none_or(|besides| now.get(rule.figure) <= before.get(rule.figure) + besides))
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
+/// Where the line through a figure begins, and where it ends.
+fn trend(samples: &[Sample], figure: Figure) -> (f64, f64) {
+    let points: Vec<_> = samples.iter().map(|sample| (sample.at, sample.get(figure))).collect();
+    let pairs = points.iter().enumerate().flat_map(|(at, one)| points[at + 1..].iter().map(move |other| (one, other)));
+    let slope = median(pairs.map(|(one, other)| (other.1 - one.1) / (other.0 - one.0)).collect());
+    let height = median(points.iter().map(|(at, value)| value - slope * at).collect());
+    let of = |point: Option<&(f64, f64)>| point.map_or(f64::NAN, |(at, _)| height + slope * at);
+    (of(points.first()), of(points.last()))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -193,8 +193,7 @@ impl Actor {
     /// Where it comes from: all of 127.0.0.0/8, some to an address.
     pub fn address(&self) -> Ipv4Addr {
         let household = self.number / HOUSEHOLD;
-        let [_, _, high, low] = household.wrapping_mul(40_503).to_be_bytes();
-        Ipv4Addr::new(127, 16 + (household % 200) as u8, high, low.clamp(1, 254))
+        Ipv4Addr::new(127, 16 + (household % 200) as u8, (household / 200) as u8, 1 + (household % 250) as u8)
     }
 
     /// A way to come in.
@@ -205,6 +204,11 @@ impl Actor {
             qos: u8::from(self.lots.bool()),
             keep_alive: 60,
         }
+    }
+
+    /// Where it is alone, for what makes others at the same address wait.
+    pub fn address_of_its_own(&self) -> Ipv4Addr {
+        Ipv4Addr::new(127, 8, (self.number / 250) as u8, 1 + (self.number % 250) as u8)
     }
 
     /// A time between these, in seconds.

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
 /// More packets than a connection may send at once, and fewer than those for which it is told to slow down.
-const FLOOD: std::ops::Range<usize> = 2_100..2_800;
+const FLOOD: std::ops::Range<usize> = 2_100..2_500;
 /// Of a socket that nobody reads from, in bytes.
 const DEAF: u32 = 4096;
 /// What somebody is sent who does not read: more than the sockets take and the queue holds.

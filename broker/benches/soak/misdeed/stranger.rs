@@ -2,9 +2,9 @@
 
 use super::{fresh, until_closed};
 use crate::common::client::Client;
-use crate::common::connection::Transport;
+use crate::common::connection::{Connection, Transport};
 use crate::common::wire::{self, Hello, Version};
-use crate::world::{Actor, World};
+use crate::world::{Actor, Manner, World};
 use anyhow::{Result, ensure};
 
 /// Each wrong by itself, whoever sends it and when.
@@ -62,7 +62,7 @@ pub async fn oversized_connect(world: &World, actor: &mut Actor) -> Result<()> {
     Ok(())
 }
 
-/// A password that is wrong, or a token that nobody has signed.
+/// A password that is wrong, or a token that nobody has signed. Those who share its address would have to wait for it.
 pub async fn guess(world: &World, actor: &mut Actor) -> Result<()> {
     let (id, manner) = (fresh(actor), actor.manner());
     let forged = format!("{}x", world.token(&id)?);
@@ -72,7 +72,9 @@ pub async fn guess(world: &World, actor: &mut Actor) -> Result<()> {
         _ => ("", &*forged),
     };
     let hello = Hello { login: Some((user, password)), ..anonymous(manner.version, &id) };
-    let (_, code) = Client::knock(world.open(actor, manner.transport).await?, &hello).await?;
+    let Manner { transport, .. } = manner;
+    let connection = Connection::open(world.address(transport), transport, actor.address_of_its_own()).await?;
+    let (_, code) = Client::knock(connection, &hello).await?;
     ensure!(code != 0, "a wrong password of {user:?} is taken");
     Ok(())
 }
