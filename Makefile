@@ -1,10 +1,11 @@
 # `make test` is everything that must hold, from a fresh Debian machine on.
 .DEFAULT_GOAL := help
-.PHONY: help run test tools check rust web e2e cameras bench fuzz simulate soak
+.PHONY: help run test tools check rust web e2e cameras bench faults fuzz simulate soak
 
 FUZZ_SECONDS ?= 600
 SIMULATION_STEPS ?= 10000000
 MINUTES ?= 60
+FAULTS ?= 5
 
 help: ## show what there is
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -46,6 +47,17 @@ bench: ## figures, see BENCHMARKS.md; BENCH="--quick" or other flags of the load
 	cargo bench -p broker --bench load -- $(BENCH)
 	cargo bench -p broker --bench micro
 	cargo bench -p monitor
+
+faults: ## what fails and how long it takes to recover, FAULTS (5) times each, into RELIABILITY.md; needs a quiet machine
+	cargo build --release --locked -p broker -p camera
+	built="$$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release" && \
+	  export DUET_BROKER="$$built/broker" DUET_CAMERA="$$built/camera" && \
+	  node broker/tests/faults/table.mjs $(FAULTS) \
+	    "cargo test --release --locked --quiet -p broker --test faults -- --nocapture --test-threads=1" \
+	    "cargo test --release --locked --quiet -p broker --test limits -- --nocapture without_file_descriptors" \
+	    "cargo test --release --locked --quiet -p agent --test faults -- --nocapture --test-threads=1" \
+	    "cd web && node --test --test-reporter=spec e2e/asleep.test.mjs" \
+	    "cd web && node --test --test-reporter=spec --test-name-pattern='within five seconds' e2e/camera.test.mjs"
 
 fuzz: ## look for new inputs, FUZZ_SECONDS (600) for each target; needs nightly Rust and cargo-fuzz
 	for target in $$(cargo fuzz list); do \

@@ -12,6 +12,7 @@ use broker::backbone;
 use broker::config::{self, Layers};
 use broker::frame::{self, Flags, Frame, Qos};
 use broker::hub::{self, Hub};
+use broker::limits::pool::Pool;
 use broker::listen::{Arrival, Transport};
 use broker::login::Login;
 use broker::server::run_backbone;
@@ -169,8 +170,9 @@ fn frame_made_and_read() -> Option<Frame> {
 fn signal_dispatched(bencher: Bencher<'_, '_>) {
     let (rooms, counters, audit) = (Arc::new(RwLock::new(rooms())), Arc::default(), Arc::new(Audit::default()));
     let limits = configured().limits;
-    let mut switchboard = Switchboard::new(rooms, &limits, counters, audit);
-    let (bob, outbox) = (peer("bob"), Arc::new(Outbox::default()));
+    let pool = Pool::new(limits.max_waiting);
+    let mut switchboard = Switchboard::new(rooms, &limits, &pool, (counters, audit));
+    let (bob, outbox) = (peer("bob"), Outbox::new(&pool));
     let who = Identity { id: bob.clone(), role: Role::Peer, grant: None };
     assert!(matches!(switchboard.connect(&who, &outbox, true, false, Instant::now()), Welcome::In { .. }));
     switchboard.subscribe(&bob, Subscription { filter: "rooms/+/bob/+".into(), ..Subscription::default() });

@@ -5,7 +5,9 @@ use crate::audit::{Audit, Refused};
 use crate::backbone::Uplink;
 use crate::limits::Limits;
 use crate::limits::door::Door;
+use crate::limits::memory::Memory;
 use crate::limits::pace::Clock;
+use crate::limits::pool::Pool;
 use crate::limits::throttle::Throttle;
 use crate::login::Login;
 use crate::switchboard::Switchboard;
@@ -28,6 +30,10 @@ pub struct Hub {
     pub limits: Limits,
     /// Who is at the door and who is inside.
     pub door: Arc<Door>,
+    /// How it stands with memory.
+    pub memory: Memory,
+    /// What waits for all clients together.
+    pub pool: Arc<Pool>,
     /// Joins, by where they come from.
     pub joins: Mutex<Throttle>,
     /// The clock of all rates.
@@ -54,13 +60,17 @@ impl Hub {
         let rooms = Arc::new(RwLock::new(rooms));
         let counters = Arc::new(Counters::default());
         let audit = Arc::new(Audit::default());
+        let memory = Memory::new(limits.max_memory);
+        let pool = Pool::new(limits.max_waiting);
+        let kept = (counters.clone(), audit.clone());
         Self {
             login,
             rules,
             door: Door::new(&limits),
+            memory,
             joins: Mutex::new(Throttle::new(limits.joins)),
             clock: Clock::new(Instant::now()),
-            switchboard: Mutex::new(Switchboard::new(rooms.clone(), &limits, counters.clone(), audit.clone())),
+            switchboard: Mutex::new(Switchboard::new(rooms.clone(), &limits, &pool, kept)),
             rooms,
             uplink,
             counters,
@@ -69,6 +79,7 @@ impl Hub {
             started: Instant::now(),
             stopping: AtomicBool::new(false),
             sessions: AtomicUsize::new(0),
+            pool,
         }
     }
 

@@ -29,6 +29,10 @@ pub fn text(hub: &Hub) -> String {
     text.gauge("retained_bytes", "Bytes of retained messages.", census.retained_bytes);
     let waiting = census.waiting + counters.under_way.get();
     text.gauge("messages_waiting", "Messages accepted, and not yet delivered, refused or dropped.", waiting);
+    text.gauge("waiting_bytes", "Bytes of messages that wait for clients.", hub.pool.used());
+    text.gauge("memory_used_bytes", "Memory in use, as whoever sets the nearest limit counts it.", hub.memory.used());
+    text.gauge("memory_limit_bytes", "The nearest limit of memory.", hub.memory.limit());
+    text.gauge("memory_short", "1 while nobody comes in for lack of memory, 2 at the worst.", hub.memory.level() as u8);
     let limits = hub.limits.figures();
     text.labelled("limit", "gauge", "Limits in force, in pieces, bytes or seconds.", "name", limits);
     for (name, help, counter) in [

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::frame::Frame;
 use crate::hub::{self, Hub};
 use crate::limits::Limits;
+use crate::limits::memory::{Level, Memory};
 use crate::listen;
 use crate::listen::http::{Face, Site};
 use crate::listen::tls::{Tls, TlsError};
@@ -16,6 +17,7 @@ use crate::session::outbox::Ending;
 use crate::sys::Figures;
 use crate::watch::Watch;
 use agent::rooms::Rooms;
+use bytesize::ByteSize;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -85,6 +87,7 @@ impl Broker {
         let hub = Arc::new(Hub::new(login, Rules::new(config.topics.clone()), limits, rooms, uplink));
         tokio::spawn(publish_figures(hub.clone(), config.sys_interval));
         tokio::spawn(audit::publish(hub.clone()));
+        tokio::spawn(watch_memory(hub.clone()));
         let is_private = config.access.anonymous && !config.listen.is_open();
         let (origins, hsts) = (config.listen.origins.clone(), config.listen.hsts);
         let site = Site { hub: hub.clone(), origins, is_private, hsts };
@@ -146,8 +149,16 @@ impl Broker {
     }
 }
 
-/// Brings the limits down to what the limit of open files allows.
+/// Brings the limits down to what there is of memory and open files.
 fn fit(limits: &mut Limits) {
+    let memory = Memory::new(limits.max_memory).limit();
+    if limits.fit_memory(memory) {
+        let Limits { max_waiting, retained, .. } = limits;
+        info!(
+            memory = %ByteSize(memory), max_waiting, max_retained = retained.bytes,
+            "the limit of memory allows no more bytes than this"
+        );
+    }
     let Ok((descriptors, _)) = rlimit::getrlimit(rlimit::Resource::NOFILE) else { return };
     if limits.fit_descriptors(usize::try_from(descriptors).unwrap_or(usize::MAX)) {
         let Limits { max_connections, max_handshakes, .. } = limits;
@@ -155,6 +166,33 @@ fn fit(limits: &mut Limits) {
             descriptors,
             max_connections, max_handshakes, "the limit of open files allows no more connections than this"
         );
+    }
+}
+
+/// Looks how it stands with memory, and makes room where it is short.
+async fn watch_memory(hub: Arc<Hub>) {
+    let mut timer = tokio::time::interval(TICK);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        timer.tick().await;
+        let (level, has_changed) = hub.memory.look();
+        let most = hub.limits.max_waiting;
+        hub.pool.resize(match level {
+            Level::Ample => most,
+            Level::Tight => most / 2,
+            Level::Critical => 0,
+        });
+        let (sessions, slow) = hub.switchboard.lock().shed(level);
+        let (used, limit) = (ByteSize(hub.memory.used()), ByteSize(hub.memory.limit()));
+        if sessions + slow > 0 {
+            warn!(sessions, slow, %used, %limit, "memory is short: sessions are ended for those that go on");
+        }
+        match level {
+            _ if !has_changed => {}
+            Level::Ample => info!(%used, %limit, "there is memory again, and clients come in"),
+            Level::Tight => warn!(%used, %limit, "memory is short: only operators come in; those inside go on"),
+            Level::Critical => warn!(%used, %limit, "memory is all but used up: who does not read is ended"),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use support::client::{BOTH, Client, Hello, V3, V5};
-use support::{Broker, PATIENCE};
+use support::{Broker, PATIENCE, promise};
 
 /// An operator who reads what was refused.
 fn auditor(broker: &Broker) -> Client {
@@ -542,7 +542,9 @@ fn without_file_descriptors_those_inside_go_on_and_newcomers_come_in_when_there_
     let mut log = logs(&broker, "no connection can be accepted for now; those that are open go on");
     drop(waiting);
     limit(None);
+    let there = Instant::now();
     let dave = Client::peer(&broker, V3, "dave");
+    promise::kept("descriptors", there.elapsed());
     let deadline = Instant::now() + PATIENCE;
     while !log.contains("connections are accepted again") {
         assert!(Instant::now() < deadline, "{log}");

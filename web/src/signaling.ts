@@ -88,9 +88,10 @@ export class JoinError extends Error {
 
 /** A join is idempotent, so one that is not answered is simply said again. */
 const ANSWER_WITHIN = 2_000;
-/** Waits before the next attempt: quick at first, to be back within the grace time. */
+/** Waits before the next attempt: quick at first, to be back within the grace time, and never longer than leaves time to be
+ * back five seconds after the broker. */
 const RETRY_FIRST = 250;
-const RETRY_MOST = 5_000;
+const RETRY_MOST = 4_000;
 /** A connection that ends sooner than this after it was ready has been cut by somebody, not by the weather. */
 const CUT_SHORT = 3_000;
 const CUT_SHORT_MOST = 4;

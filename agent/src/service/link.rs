@@ -24,7 +24,8 @@ const WINDOW: usize = 65_535;
 pub(super) const HEARD: usize = WINDOW + 1024;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A broker that comes back has everybody back in five seconds.
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// How the connection is, for the rooms' side.
 #[derive(Debug, Clone, Copy, Default)]

@@ -144,7 +144,11 @@ impl Mosquitto {
         let (tcp, web) =
             ("listener 1883 127.0.0.1\n", "listener 9001\nprotocol websockets\nuse_username_as_clientid true\n");
         assert!(conf.contains(tcp) && conf.contains(web), "{conf}");
-        let conf = conf.replace(web, "").replace(tcp, &format!("listener {} 127.0.0.1\n", self.port));
+        let mut conf = conf.replace(web, "").replace(tcp, &format!("listener {} 127.0.0.1\n", self.port));
+        // In a network of its own (`isolated`) it is root among nobody else, and cannot become another user.
+        if std::env::var_os("DUET_TEST_HOSTS").is_some() {
+            conf.push_str("user root\n");
+        }
         std::fs::write(self.folder.path().join("mosquitto.conf"), conf).unwrap();
         std::fs::copy(shipped.join("duet.acl"), self.folder.path().join("duet.acl")).unwrap();
     }

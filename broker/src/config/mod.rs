@@ -325,6 +325,8 @@ impl Layers {
             max_rooms_per_peer: number("max-rooms-per-peer")? as usize,
             joins: Rate { per_period: joins, period: Duration::from_secs(60), burst: joins },
             max_subscriptions: number("max-subscriptions")? as usize,
+            max_memory: self.value("max-memory", parse::memory)?,
+            max_waiting: size("max-waiting-bytes")?,
             queue: bound(number("queue-messages")?, size("queue-bytes")?),
             session_queue: bound(number("session-queue-messages")?, size("session-queue-bytes")?),
             max_will: size("max-will")?,

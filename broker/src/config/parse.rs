@@ -75,6 +75,14 @@ pub(super) fn size(text: &str, least: usize, most: usize) -> Result<usize, Strin
     if (least..=most).contains(&bytes) { Ok(bytes) } else { Err(format!("these are {bytes} bytes")) }
 }
 
+/// How much memory there may be; none if what surrounds the process decides.
+pub(super) fn memory(text: &str) -> Result<Option<u64>, String> {
+    match text {
+        "auto" => Ok(None),
+        text => size(text, 32 << 20, 1 << 40).map(|bytes| Some(bytes as u64)),
+    }
+}
+
 pub(super) fn number(text: &str, least: u32, most: u32) -> Result<u32, String> {
     let number: u32 = text.parse().map_err(|_| "this is no such number")?;
     if (least..=most).contains(&number) { Ok(number) } else { Err("this is beyond that".into()) }

@@ -22,6 +22,9 @@ pub enum Full {
     /// As many are connected as there may be.
     #[error("as many clients are connected as there may be; try again later")]
     Everywhere,
+    /// The memory that is left is for those inside.
+    #[error("there is no memory for more clients; try again later")]
+    Memory,
     /// As many are connected from its address as there may be.
     #[error("as many clients are connected from this address as there may be")]
     FromAddress,

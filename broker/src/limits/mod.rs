@@ -2,7 +2,9 @@
 //! pure and is given the time.
 
 pub mod door;
+pub mod memory;
 pub mod pace;
+pub mod pool;
 pub mod source;
 pub mod throttle;
 
@@ -47,6 +49,10 @@ pub struct Limits {
     pub joins: Rate,
     /// Subscriptions of one client.
     pub max_subscriptions: usize,
+    /// Memory that the process may have, in bytes, besides what surrounds it says; see [`memory`].
+    pub max_memory: Option<u64>,
+    /// Bytes that wait for all clients together; see [`pool`].
+    pub max_waiting: usize,
     /// What waits for a client that reads slowly.
     pub queue: Bound,
     /// What waits for a session without a connection.
@@ -93,8 +99,18 @@ impl Limits {
         lowered
     }
 
+    /// Brings down what may be kept to what so much memory can hold; `true` if it was more. A quarter is for what waits,
+    /// an eighth for what is retained.
+    pub fn fit_memory(&mut self, bytes: u64) -> bool {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let (waiting, retained) = (self.max_waiting.min(bytes / 4), self.retained.bytes.min(bytes / 8));
+        let lowered = (waiting, retained) != (self.max_waiting, self.retained.bytes);
+        (self.max_waiting, self.retained.bytes) = (waiting, retained);
+        lowered
+    }
+
     /// Those in force, by the names of their settings: pieces, bytes or seconds.
-    pub fn figures(&self) -> [(&'static str, f64); 27] {
+    pub fn figures(&self) -> [(&'static str, f64); 28] {
         #[expect(clippy::cast_precision_loss, reason = "no limit needs 53 bits")]
         let number = |value: usize| value as f64;
         let seconds = |time: Duration| time.as_secs_f64();
@@ -116,6 +132,7 @@ impl Limits {
             ("max_rooms_per_peer", number(self.max_rooms_per_peer)),
             ("joins_per_minute", self.joins.per_period.into()),
             ("max_subscriptions", number(self.max_subscriptions)),
+            ("max_waiting_bytes", number(self.max_waiting)),
             ("queue_messages", number(self.queue.number)),
             ("queue_bytes", number(self.queue.bytes)),
             ("session_queue_messages", number(self.session_queue.number)),
@@ -132,6 +149,17 @@ impl Limits {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn what_is_kept_fits_the_memory_that_there_is() {
+        for (mib, waiting, retained, lowered) in
+            [(4096, 256, 64, false), (512, 128, 64, true), (64, 16, 8, true), (u64::MAX >> 20, 256, 64, false)]
+        {
+            let mut limits = crate::config::default_limits();
+            assert_eq!(limits.fit_memory(mib << 20), lowered, "{mib} MiB");
+            assert_eq!((limits.max_waiting >> 20, limits.retained.bytes >> 20), (waiting, retained), "{mib} MiB");
+        }
+    }
+
     #[test]
     fn connections_fit_the_descriptors_that_there_are() {
         for (descriptors, handshakes, connections, lowered) in

@@ -8,6 +8,7 @@ mod websocket;
 
 use crate::audit::{Refused, What};
 use crate::hub::Hub;
+use crate::limits::memory::Level;
 pub use arrival::{Arrival, CertificateNames, Transport};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use socket2::{SockRef, TcpKeepalive};
@@ -31,6 +32,10 @@ const TAKES_NOTHING: Duration = Duration::from_secs(60);
 /// an answer must come, its seat is then kept for 75 s, and not for ever.
 const IS_THERE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
+
+/// Bytes that the kernel takes for a client beyond what is on its way to it. Otherwise it takes megabytes for one that does
+/// not read, which count against a container's memory, and for no limit of ours.
+const NOT_SENT: u32 = 64 * 1024;
 
 /// Time without a failed accept after which all is well again: with few descriptors, failures and
 /// successes take turns.
@@ -91,7 +96,13 @@ impl Acceptor {
                     if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&IS_THERE) {
                         warn!(%error, "SO_KEEPALIVE cannot be set");
                     }
+                    if let Err(error) = SockRef::from(&stream).set_tcp_notsent_lowat(NOT_SENT) {
+                        warn!(%error, "TCP_NOTSENT_LOWAT cannot be set");
+                    }
                     self.hub.counters.sockets.add(1);
+                    if self.hub.memory.level() == Level::Critical {
+                        self.hub.door.displace_oldest(); // those at the door become no more
+                    }
                     let place = self.hub.door.arrive(address.ip());
                     return (stream, Arrival::new(address, transport, place));
                 }

@@ -10,6 +10,7 @@ use crate::audit::{Refused, What};
 use crate::frame::{self, Flags, Qos};
 use crate::hub::Hub;
 use crate::limits::door::{Full, Place};
+use crate::limits::memory::Level;
 use crate::listen::Arrival;
 use crate::login::NotLetIn;
 use crate::properties;
@@ -137,7 +138,12 @@ pub(super) async fn receive<S: Transport>(
         }
     };
 
-    let admission = match place.admit(arrival.transport, identity.role == Role::Operator) {
+    let is_operator = identity.role == Role::Operator;
+    let admitted = match hub.memory.level() {
+        Level::Tight | Level::Critical if !is_operator => Err(Full::Memory),
+        _ => place.admit(arrival.transport, is_operator),
+    };
+    let admission = match admitted {
         Ok(admission) => admission,
         Err(full) => {
             let why = if full == Full::FromAddress { NotConnected::Quota } else { NotConnected::Busy };
@@ -147,7 +153,7 @@ pub(super) async fn receive<S: Transport>(
             return None;
         }
     };
-    let outbox = Arc::new(Outbox::default());
+    let outbox = Outbox::new(&hub.pool);
     let resumed = loop {
         let welcome = hub.switchboard.lock().connect(&identity, &outbox, hello.clean, will.is_some(), Instant::now());
         match welcome {

@@ -2,8 +2,10 @@
 
 use crate::frame::{Message, Qos};
 use crate::limits::Bound;
+use crate::limits::pool::{Pool, Share};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -38,13 +40,13 @@ pub enum Ending {
 }
 
 /// One client's queue. The switchboard puts in, the session takes out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outbox(Mutex<Inner>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     queue: VecDeque<Delivery>,
-    bytes: usize,
+    share: Share,
     ending: Option<Ending>,
     waker: Option<Waker>,
     /// The session has given its place up.
@@ -63,18 +65,25 @@ pub enum Put {
 }
 
 impl Outbox {
+    /// Nothing waits yet.
+    pub fn new(pool: &Arc<Pool>) -> Arc<Self> {
+        let (queue, share, successors) = (VecDeque::new(), Share::of(pool), Vec::new());
+        Arc::new(Self(Mutex::new(Inner { queue, share, ending: None, waker: None, released: false, successors })))
+    }
+
     /// Queues a delivery. A full queue loses QoS 0; anything above ends the connection, since the
     /// client would miss what it was promised.
     pub fn put(&self, delivery: Delivery, bound: Bound) -> Put {
         let mut inner = self.0.lock();
-        if inner.bytes >= bound.bytes || inner.queue.len() >= bound.number {
+        let size = delivery.message.size();
+        if inner.share.bytes() >= bound.bytes || inner.queue.len() >= bound.number || !inner.share.has_room(size) {
             if delivery.qos > Qos::AtMostOnce && inner.ending.is_none() {
                 inner.ending = Some(Ending::TooSlow);
                 inner.wake();
             }
             return Put::Dropped;
         }
-        inner.bytes += delivery.message.size();
+        inner.share.add(size);
         inner.queue.push_back(delivery);
         inner.wake();
         Put::Queued
@@ -94,7 +103,7 @@ impl Outbox {
             return None;
         }
         let delivery = inner.queue.pop_front()?;
-        inner.bytes -= delivery.message.size();
+        inner.share.sub(delivery.message.size());
         if inner.queue.is_empty() {
             inner.queue = VecDeque::new(); // an idle client holds no memory for it
         }
@@ -106,10 +115,16 @@ impl Outbox {
         self.0.lock().queue.len()
     }
 
+    /// Bytes of those that wait.
+    pub fn bytes(&self) -> usize {
+        self.0.lock().share.bytes()
+    }
+
     /// Everything that was not taken.
     pub fn drain(&self) -> VecDeque<Delivery> {
         let mut inner = self.0.lock();
-        inner.bytes = 0;
+        let bytes = inner.share.bytes();
+        inner.share.sub(bytes);
         std::mem::take(&mut inner.queue)
     }
 
@@ -179,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_loses_qos_0_and_ends_the_client_above() {
-        let outbox = Outbox::default();
+        let outbox = Outbox::new(&Pool::new(1 << 30));
         assert_eq!(outbox.put(delivery(MAX_BYTES, Qos::AtMostOnce), BOUND), Put::Queued);
         assert_eq!(outbox.put(delivery(1, Qos::AtMostOnce), BOUND), Put::Dropped);
         assert_eq!(poll(&outbox), Poll::Ready(None));
@@ -189,14 +204,14 @@ mod tests {
 
     #[test]
     fn many_small_messages_are_bounded_too() {
-        let outbox = Outbox::default();
+        let outbox = Outbox::new(&Pool::new(1 << 30));
         let queued = (0..MAX_MESSAGES * 2).filter(|_| outbox.put(delivery(0, Qos::AtMostOnce), BOUND) == Put::Queued);
         assert_eq!(queued.count(), MAX_MESSAGES);
     }
 
     #[test]
     fn a_stopping_broker_lets_the_queue_run_empty_first() {
-        let outbox = Outbox::default();
+        let outbox = Outbox::new(&Pool::new(1 << 30));
         assert_eq!(outbox.put(delivery(1, Qos::AtMostOnce), BOUND), Put::Queued);
         outbox.end(Ending::ShuttingDown);
         assert_eq!(poll(&outbox), Poll::Ready(None));

@@ -355,10 +355,12 @@ impl Client {
             Line::Connected(outbox) => outbox.put(delivery, bounds.queue) == crate::session::outbox::Put::Queued,
             Line::Disconnected(_) if delivery.qos == Qos::AtMostOnce => false,
             Line::Disconnected(session) => {
-                let bytes = session.bytes + delivery.message.size();
-                let fits = session.queue.len() < bounds.session_queue.number && bytes <= bounds.session_queue.bytes;
+                let size = delivery.message.size();
+                let fits = session.queue.len() < bounds.session_queue.number
+                    && session.share.bytes() + size <= bounds.session_queue.bytes
+                    && session.share.has_room(size);
                 if fits {
-                    session.bytes = bytes;
+                    session.share.add(size);
                     session.queue.push_back(delivery);
                 }
                 fits

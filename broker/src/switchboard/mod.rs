@@ -16,6 +16,8 @@ mod subscribers;
 use crate::access::{Grant, Identity, Principal, Role, principal};
 use crate::audit::Audit;
 use crate::frame::{Message, Qos};
+use crate::limits::memory::Level;
+use crate::limits::pool::{Pool, Share};
 use crate::limits::{Bound, Limits};
 use crate::session::outbox::{Delivery, Ending, Outbox, Put};
 use crate::session::suspended::Suspended;
@@ -34,6 +36,9 @@ use subscribers::Subscribers;
 
 /// The room in whose name a client is told of an error that is about no room.
 pub const NO_ROOM: &str = "-";
+
+/// For whom more bytes wait than these does not read, or too slowly for a time in which memory is short.
+const SLOW: usize = 64 * 1024;
 
 /// What is bounded here.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +89,7 @@ enum Line {
 /// A session without a connection (MQTT 4.1).
 struct Persistent {
     queue: VecDeque<Delivery>,
-    bytes: usize,
+    share: Share,
     expires: Instant,
     suspended: Suspended,
 }
@@ -123,6 +128,7 @@ pub struct Switchboard {
     /// Rooms of which operators have not seen the latest count of messages.
     stale: HashSet<Box<str>>,
     bounds: Bounds,
+    pool: Arc<Pool>,
     rooms: Arc<RwLock<Rooms>>,
     counters: Arc<Counters>,
     audit: Arc<Audit>,
@@ -130,14 +136,19 @@ pub struct Switchboard {
 
 impl Switchboard {
     /// Nobody is connected.
-    pub fn new(rooms: Arc<RwLock<Rooms>>, limits: &Limits, counters: Arc<Counters>, audit: Arc<Audit>) -> Self {
+    pub fn new(
+        rooms: Arc<RwLock<Rooms>>,
+        limits: &Limits,
+        pool: &Arc<Pool>,
+        (counters, audit): (Arc<Counters>, Arc<Audit>),
+    ) -> Self {
         Self {
             clients: HashMap::new(),
             operators: Subscribers::default(),
             shared: Shared::default(),
             opened: Subscribers::default(),
             retained: Retained::new(limits.retained),
-            held: Held::default(),
+            held: Held::new(pool),
             owners: Owners::default(),
             expiries: BTreeSet::new(),
             wills: HashMap::new(),
@@ -148,6 +159,7 @@ impl Switchboard {
                 rooms: limits.max_rooms,
                 rooms_per_peer: limits.max_rooms_per_peer,
             },
+            pool: pool.clone(),
             rooms,
             counters,
             audit,
@@ -245,9 +257,10 @@ impl Switchboard {
                         let fitting = fits.count();
                         self.counters.dropped.add((all - fitting) as u64);
                         queue.truncate(fitting);
-                        let bytes = queue.iter().map(|delivery| delivery.message.size()).sum();
+                        let mut share = Share::of(&self.pool);
+                        share.add(queue.iter().map(|delivery| delivery.message.size()).sum());
                         self.expiries.insert((expires, id.clone()));
-                        let session = Persistent { queue, bytes, expires, suspended };
+                        let session = Persistent { queue, share, expires, suspended };
                         client.line = Line::Disconnected(Box::new(session));
                     }
                 }
@@ -287,6 +300,40 @@ impl Switchboard {
             }
         }
         ended.len()
+    }
+
+    /// Makes room, memory being short: of the sessions without a connection go those that would end soonest, an eighth
+    /// of them; and at the worst, of those who do not read what waits for them, the ones for whom most waits, until half
+    /// of it is gone. How many went of each.
+    pub fn shed(&mut self, level: Level) -> (usize, usize) {
+        if level == Level::Ample {
+            return (0, 0);
+        }
+        let sessions = self.expiries.len().div_ceil(8);
+        for _ in 0..sessions {
+            let Some((_, id)) = self.expiries.pop_first() else { break };
+            self.remove(&id);
+            self.forget_owner(&id);
+        }
+        if level < Level::Critical {
+            return (sessions, 0);
+        }
+        let outbox = |client: &Client| match &client.line {
+            Line::Connected(outbox) => Some((outbox.bytes(), outbox.clone())),
+            Line::Disconnected(_) => None,
+        };
+        let mut slow: Vec<_> = self.clients.values().filter_map(outbox).filter(|(bytes, _)| *bytes > SLOW).collect();
+        slow.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        let half = slow.iter().map(|(bytes, _)| *bytes).sum::<usize>() / 2;
+        let (mut freed, mut ended) = (0, 0);
+        for (bytes, outbox) in slow {
+            if freed > half {
+                break;
+            }
+            outbox.end(Ending::TooSlow);
+            (freed, ended) = (freed + bytes, ended + 1);
+        }
+        (sessions, ended)
     }
 
     /// A session has ended for good. Its owner is remembered; see [`Owners`].

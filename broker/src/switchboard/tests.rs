@@ -11,6 +11,7 @@ const JOIN: &str = r#"{"type":"join"}"#;
 
 struct Scene {
     switchboard: Switchboard,
+    pool: Arc<Pool>,
     now: Now,
 }
 
@@ -18,13 +19,14 @@ impl Scene {
     fn new() -> Self {
         let rooms = Arc::new(RwLock::new(Rooms::new(Config::default())));
         let limits = crate::config::default_limits();
-        let switchboard = Switchboard::new(rooms, &limits, Arc::default(), Arc::default());
-        Self { switchboard, now: Now { instant: Instant::now(), wall: Timestamp::from_millis(1_000_000) } }
+        let pool = Pool::new(limits.max_waiting);
+        let switchboard = Switchboard::new(rooms, &limits, &pool, Default::default());
+        Self { switchboard, pool, now: Now { instant: Instant::now(), wall: Timestamp::from_millis(1_000_000) } }
     }
 
     fn connect(&mut self, id: &str) -> Arc<Outbox> {
         let id = PeerId::new(id).unwrap();
-        let outbox = Arc::new(Outbox::default());
+        let outbox = Outbox::new(&self.pool);
         let who = Identity { id: id.clone(), role: Role::Peer, grant: None };
         let welcome = self.switchboard.connect(&who, &outbox, true, false, self.now.instant);
         assert!(matches!(welcome, Welcome::In { resumed: None }));

@@ -7,9 +7,11 @@ mod clock;
 mod fleet;
 mod half_open;
 mod log;
+mod memory;
 mod network;
 mod peers;
 mod restart;
+mod slow;
 mod start;
 #[path = "../support/mod.rs"]
 mod support;

@@ -20,7 +20,8 @@ use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A broker that comes back has everybody back in five seconds.
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// Between the connections of one of two that have the same name and throw each other out.
 const CONTESTED_PAUSE: Duration = Duration::from_secs(30);
 /// A connection that stood for less has not been a success.

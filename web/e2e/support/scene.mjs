@@ -29,6 +29,24 @@ export function launch({ devices = true } = {}) {
 }
 
 /**
+ * A browser whose process is known.
+ *
+ * @typedef {object} Served
+ * @property {import('playwright-core').Browser} browser
+ * @property {number} pid
+ * @property {() => Promise<void>} stop
+ */
+
+/** @returns {Promise<Served>} */
+export async function serve() {
+  const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+  const server = await chromium.launchServer({ executablePath, args: [...FLAGS, FAKE_DEVICES] });
+  const pid = server.process().pid;
+  if (pid === undefined) throw new Error('the browser has no process');
+  return { browser: await chromium.connect(server.wsEndpoint()), pid, stop: () => server.close() };
+}
+
+/**
  * @typedef {object} Look
  * @property {string} [name] who this is, in messages
  * @property {string} [path] what to open; `/` if left out

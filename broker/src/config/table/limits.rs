@@ -166,6 +166,23 @@ pub(super) const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "max-memory",
+        value_name: "SIZE",
+        help: "Memory of the process, the last fifth of which is for those inside; less where cgroup, `ulimit -v` or \
+               machine allow less",
+        allowed: "auto, or a size from 32MiB to 1TiB, such as 512MiB",
+        default: || "auto".into(),
+        ..PLAIN
+    },
+    Setting {
+        key: "max-waiting-bytes",
+        value_name: "SIZE",
+        help: "Bytes that wait for all clients together; each queue may hold as much as is free",
+        allowed: SIZE,
+        default: || "256MiB".into(),
+        ..PLAIN
+    },
+    Setting {
         key: "queue-messages",
         value_name: "N",
         help: "Messages that wait for a client that reads slowly",

@@ -5,6 +5,7 @@ use crate::access::Role;
 use crate::access::authenticate::{Claim, OPERATOR};
 use crate::audit::{Refused, What};
 use crate::hub::Hub;
+use crate::limits::memory::Level;
 use crate::listen::Arrival;
 use axum::Json;
 use axum::extract::{Extension, State};
@@ -24,6 +25,9 @@ pub(super) async fn healthz() -> &'static str {
 pub(super) async fn readyz(State(site): State<Arc<Site>>) -> Response {
     if site.hub.is_stopping() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
+    }
+    if site.hub.memory.level() != Level::Ample {
+        return (StatusCode::SERVICE_UNAVAILABLE, "short of memory\n").into_response();
     }
     "ok\n".into_response()
 }
