@@ -177,10 +177,10 @@ impl Switchboard {
     }
 
     /// Keeps a signal for a peer whose connection has ended, until the agent has heard of it; anything else is
-    /// dropped.
+    /// dropped, such as an operator's copy of somebody else's.
     pub(super) fn strand(&mut self, peer: &PeerId, message: Message) {
-        let is_signal = matches!(Topic::parse(message.topic()), Ok(Topic::Signal { .. }));
-        if !is_signal || !self.held.strand(peer.clone(), message) {
+        let is_its_own = matches!(Topic::parse(message.topic()), Ok(Topic::Signal { to, .. }) if to == peer.as_str());
+        if !is_its_own || !self.held.strand(peer.clone(), message) {
             self.counters.dropped.add(1);
         }
     }

@@ -25,12 +25,16 @@ impl Scene {
     }
 
     fn connect(&mut self, id: &str) -> Arc<Outbox> {
+        self.connect_as(Role::Peer, id, &format!("rooms/+/{id}/+"))
+    }
+
+    fn connect_as(&mut self, role: Role, id: &str, filter: &str) -> Arc<Outbox> {
         let id = PeerId::new(id).unwrap();
         let outbox = Outbox::new(&self.pool);
-        let who = Identity { id: id.clone(), role: Role::Peer, grant: None };
+        let who = Identity { id: id.clone(), role, grant: None };
         let welcome = self.switchboard.connect(&who, &outbox, true, false, self.now.instant);
         assert!(matches!(welcome, Welcome::In { resumed: None }));
-        let filter = format!("rooms/+/{id}/+").into();
+        let filter = filter.into();
         self.switchboard.subscribe(&id, Subscription { filter, qos: Qos::AtLeastOnce, ..Subscription::default() });
         outbox
     }
@@ -97,4 +101,24 @@ fn what_was_kept_waits_for_a_join_of_the_connection_that_is_there() {
     assert_eq!(waiting(&third), [""; 0]);
     scene.say("rooms/lobby/agent/alice", JOIN);
     assert_eq!(waiting(&third), ["created", "kept"]);
+}
+
+#[test]
+fn what_an_operator_was_shown_and_not_sent_goes_with_it() {
+    let mut scene = Scene::new();
+    let (alice, _bob) = (scene.connect("alice"), scene.connect("bob"));
+    let watcher = scene.connect_as(Role::Operator, "watcher", "rooms/#");
+    scene.say("rooms/lobby/agent/alice", JOIN);
+    scene.say("rooms/lobby/agent/bob", JOIN);
+    let [alice_id, watcher_id] = ["alice", "watcher"].map(|id| PeerId::new(id).unwrap());
+    waiting(&alice);
+    scene.switchboard.disconnect(&alice_id, &alice, None, []);
+    scene.switchboard.handle(Frame::Ended { client: alice_id.clone(), lost: true }, scene.now);
+    scene.say("rooms/lobby/alice/bob", r#"{"type":"kept"}"#);
+    // Sent, and not acknowledged.
+    let copies: Vec<_> = std::iter::from_fn(|| watcher.take_if(|_| true)).map(|delivery| delivery.message).collect();
+    assert!(copies.iter().any(|copy| copy.topic() == "rooms/lobby/alice/bob"));
+    scene.switchboard.disconnect(&watcher_id, &watcher, None, copies);
+    scene.switchboard.handle(Frame::Ended { client: watcher_id, lost: true }, scene.now);
+    assert_eq!(scene.switchboard.held.waiting(), 1, "what is kept for alice, and nothing for the operator");
 }

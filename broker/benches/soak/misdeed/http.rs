@@ -35,7 +35,8 @@ pub async fn bad_frame(world: &World, actor: &mut Actor) -> Result<()> {
     socket.write_all(format!("GET /mqtt HTTP/1.1\r\n{UPGRADE}\r\n").as_bytes()).await?;
     let mut answer = [0; 512];
     let length = socket.read(&mut answer).await?;
-    ensure!(answer[..length].starts_with(b"HTTP/1.1 101"), "no upgrade: {:?}", String::from_utf8_lossy(&answer));
+    let answer = &answer[..length];
+    ensure!(answer.starts_with(b"HTTP/1.1 101"), "no upgrade: {:?}", String::from_utf8_lossy(answer));
     let frames: [&[u8]; 5] = [
         b"\x82\x02\xC0\x00",                                 // not masked
         b"\x81\x82\0\0\0\0\xC0\x00",                         // text
