@@ -1,23 +1,29 @@
 //! What the program is told: flags and environment, read and judged before anything connects.
 
-use agent::Config;
 use agent::ice::{Ice, IceUrl, Secret, Turn};
-use agent::service::{BrokerUrl, Login, Options};
+use agent::service::{BrokerUrl, Login, Options, Password, StoreOptions, Version};
+use agent::store::redis::StoreUrl;
+use agent::store::turn::Terms;
 use anyhow::Context;
-use clap::{Args, Parser};
+use clap::{Args, Parser, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 /// Where the password is looked for when no file is named.
 const PASSWORD: &str = "DUET_AGENT_PASSWORD";
+/// Where the store's password is looked for when no file is named.
+const STORE_PASSWORD: &str = "DUET_AGENT_STORE_PASSWORD";
+/// How long a peer is taken to be there that says nothing, where several agents share the rooms.
+const LEASE: Duration = Duration::from_secs(60);
+const MIN_LEASE: Duration = Duration::from_secs(3);
 /// The longest grace time that makes sense: for a day the room would be haunted.
 const MAX_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The room agent: admits peers to rooms over any MQTT 3.1.1 broker, two at most in each.
+/// The room agent: admits peers to rooms over any MQTT broker, two at most in each.
 ///
-/// The broker must let the agent read rooms/+/agent/+ and control/+, and write rooms/+/+/agent,
-/// rooms/+ and rooms/+/events.
+/// The broker must let the agent read rooms/+/agent/+, control/+ and rooms/+, and write rooms/+/+/agent,
+/// rooms/+ and rooms/+/events. Several agents may share the rooms: give them one --store, and each an --id.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 struct Flags {
@@ -28,6 +34,11 @@ struct Flags {
     /// How long the seat of a peer is kept whose connection is lost, as 10s or 1m 30s
     #[arg(long, value_name = "TIME", env = "DUET_AGENT_GRACE", default_value = "10s", value_parser = grace)]
     grace: Duration,
+
+    /// How long a peer is taken to be there that says nothing; it then joins again in good time. 0s relies on wills and
+    /// on what the broker tells; with a --store it is 60s, without one 0s
+    #[arg(long, value_name = "TIME", env = "DUET_AGENT_LEASE", value_parser = lease)]
+    lease: Option<Duration>,
 
     #[command(flatten)]
     ice: IceFlags,
@@ -41,17 +52,68 @@ struct Flags {
     #[arg(long, value_name = "FILE", requires = "username")]
     password_file: Option<PathBuf>,
 
-    /// The agent's MQTT client identifier, the same at every start
-    #[arg(long, value_name = "ID", default_value = protocol::ids::AGENT, value_parser = client_id)]
-    client_id: String,
+    /// The agent's MQTT client identifier, the same at every start, and no other agent's
+    #[arg(long = "id", alias = "client-id", value_name = "ID", env = "DUET_AGENT_ID")]
+    #[arg(default_value = protocol::ids::AGENT, value_parser = client_id)]
+    id: String,
 
-    /// Certificates to trust instead of the system's, as PEM; for mqtts and wss
+    /// MQTT 3.1.1 (3), or 5.0 (5), in which several agents share what is said to them; without a --store it is 3,
+    /// with one it is 5, and 3 lets one agent work at brokers that know no shared subscriptions
+    #[arg(long, value_name = "VERSION", env = "DUET_AGENT_MQTT")]
+    mqtt: Option<Mqtt>,
+
+    #[command(flatten)]
+    store: StoreFlags,
+
+    /// Certificates to trust instead of the system's, as PEM; for mqtts, wss and rediss
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 
     /// What to log on stderr: error, warn, info, debug or trace, or a filter as agent=debug,rumqttc=warn
     #[arg(long, value_name = "FILTER", env = "DUET_LOG", default_value = "info", value_parser = log_filter)]
     log: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mqtt {
+    #[value(name = "3")]
+    Three,
+    #[value(name = "5")]
+    Five,
+}
+
+/// Where several agents keep their rooms.
+#[derive(Debug, Args)]
+struct StoreFlags {
+    /// Redis or Valkey that keeps the rooms for all agents, as redis://host[:6379][/db], or rediss:// over TLS; without
+    /// it they are in this agent's memory
+    #[arg(long, value_name = "URL", env = "DUET_AGENT_STORE")]
+    store: Option<StoreUrl>,
+
+    /// What every key in the store begins with
+    #[arg(long, value_name = "TEXT", env = "DUET_AGENT_STORE_PREFIX", default_value = "duet:", value_parser = prefix)]
+    store_prefix: String,
+
+    /// The agents' user at the store, if it is not the default one
+    #[arg(long, value_name = "NAME", env = "DUET_AGENT_STORE_USERNAME", requires = "store")]
+    store_username: Option<String>,
+
+    /// A file that holds the store's password, and nothing else; without it the password is taken from the
+    /// environment variable DUET_AGENT_STORE_PASSWORD, if that is set
+    #[arg(long, value_name = "FILE", requires = "store")]
+    store_password_file: Option<PathBuf>,
+}
+
+impl StoreFlags {
+    fn options(self, password: Option<String>) -> anyhow::Result<Option<StoreOptions>> {
+        let Some(url) = self.store else { return Ok(None) };
+        let password = match &self.store_password_file {
+            Some(path) => Some(line("--store-password-file", path)?),
+            None => password,
+        };
+        let (prefix, username) = (self.store_prefix, self.store_username);
+        Ok(Some(StoreOptions { url, prefix, username, password: password.map(Password) }))
+    }
 }
 
 /// What peers are given for their RTCPeerConnection.
@@ -120,27 +182,57 @@ pub(crate) struct Settings {
 impl Settings {
     /// From the command line and the environment; ends the process where clap does.
     pub(crate) fn read() -> anyhow::Result<Self> {
-        Flags::parse().settings(std::env::var(PASSWORD).ok())
+        Flags::parse().settings(std::env::var(PASSWORD).ok(), std::env::var(STORE_PASSWORD).ok())
     }
 }
 
 impl Flags {
-    fn settings(self, password: Option<String>) -> anyhow::Result<Settings> {
+    fn settings(self, password: Option<String>, store_password: Option<String>) -> anyhow::Result<Settings> {
         let password = match &self.password_file {
-            Some(path) => {
-                let text =
-                    std::fs::read_to_string(path).with_context(|| format!("--password-file {}", path.display()))?;
-                text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).unwrap_or(&text).to_owned()
-            }
+            Some(path) => line("--password-file", path)?,
             None => password.unwrap_or_default(),
         };
         let login = self.username.map(|username| Login { username, password });
-        let rooms = Config { grace: self.grace, ice: self.ice.ice()? };
+        let store = self.store.options(store_password)?;
+        let version = match (self.mqtt, &store) {
+            (Some(Mqtt::Five), None) => anyhow::bail!(
+                "--mqtt 5: agents that share what is said to them share their rooms, too; give them one --store"
+            ),
+            (Some(Mqtt::Three), _) | (None, None) => Version::Three,
+            (_, Some(_)) => Version::Five,
+        };
+        let lease = self.lease.unwrap_or(if store.is_some() { LEASE } else { Duration::ZERO });
+        let lease = (!lease.is_zero()).then_some(lease);
+        let terms = Terms { grace: self.grace, lease, ice: self.ice.ice()? };
+        let (broker, client_id, ca_file) = (self.broker, self.id, self.ca_file);
         Ok(Settings {
-            service: Options { broker: self.broker, client_id: self.client_id, login, ca_file: self.ca_file, rooms },
+            service: Options { broker, client_id, login, ca_file, version, store, terms },
             log: EnvFilter::try_new(&self.log).context("--log")?,
         })
     }
+}
+
+/// What a file holds, without the end of its line.
+fn line(flag: &str, path: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{flag} {}", path.display()))?;
+    let line = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).unwrap_or(&text);
+    Ok(line.to_owned())
+}
+
+/// Answers tell whole seconds, and clients join again at a third of them.
+fn lease(text: &str) -> Result<Duration, String> {
+    let time = time(text)?;
+    if !time.is_zero() && !(MIN_LEASE..=MAX_GRACE).contains(&time) {
+        return Err("from 3s to 24h are allowed, or 0s".into());
+    }
+    Ok(time)
+}
+
+fn prefix(text: &str) -> Result<String, String> {
+    if text.contains(['{', '}']) {
+        return Err("must not hold { or }, which say in which slot of a cluster a key is".into());
+    }
+    Ok(text.into())
 }
 
 fn time(text: &str) -> Result<Duration, String> {
@@ -181,9 +273,10 @@ mod tests {
 
     #[test]
     fn defaults_need_nothing() {
-        let settings = parse(&[]).unwrap().settings(None).unwrap().service;
+        let settings = parse(&[]).unwrap().settings(None, None).unwrap().service;
         assert_eq!(settings.broker.to_string(), "mqtt://127.0.0.1:1883");
-        assert_eq!((settings.rooms, settings.client_id.as_str()), (Config::default(), "agent"));
+        assert_eq!((settings.terms.grace, settings.client_id.as_str()), (Duration::from_secs(10), "agent"));
+        assert_eq!((settings.version, settings.store.is_none()), (Version::Three, true));
         assert!(settings.login.is_none());
     }
 
@@ -194,13 +287,17 @@ mod tests {
             (["--broker", "localhost"], "mqtt://127.0.0.1:1883"),
             (["--grace", "soon"], "a time like 10s"),
             (["--grace", "25h"], "at most 24h"),
+            (["--lease", "1s"], "from 3s"),
+            (["--store", "http://127.0.0.1"], "redis://127.0.0.1:6379"),
+            (["--store-prefix", "{a}"], "slot"),
+            (["--store-username", "x"], "--store <URL>"),
             (["--stun", "stun:a.example,stun.example.org"], "must begin with stun:"),
             (["--stun", "turn:turn.example.org"], "belongs to turn"),
             (["--turn", "stun:stun.example.org"], "belongs to stun"),
             (["--turn-ttl", "soon"], "a time like 10s"),
             (["--turn-secret-file", "x"], "--turn <URLS>"),
             (["--turn-credential-file", "x"], "--turn-username"),
-            (["--client-id", ""], "must not be empty"),
+            (["--id", ""], "must not be empty"),
             (["--log", "agent=loud"], "right is info"),
             (["--password-file", "x"], "--username"),
         ] {
@@ -218,13 +315,13 @@ mod tests {
         std::fs::write(&path, "s3cret \r\n").unwrap();
         let path = path.to_str().unwrap();
         let from_file = parse(&["--username", "agent", "--password-file", path]).unwrap();
-        let login = from_file.settings(Some("other".into())).unwrap().service.login.unwrap();
+        let login = from_file.settings(Some("other".into()), None).unwrap().service.login.unwrap();
         assert_eq!(login.password, "s3cret ");
         assert!(!format!("{login:?}").contains("s3cret"));
-        let from_environment = parse(&["--username", "agent"]).unwrap().settings(Some("s3cret".into())).unwrap();
+        let from_environment = parse(&["--username", "agent"]).unwrap().settings(Some("s3cret".into()), None).unwrap();
         assert_eq!(from_environment.service.login.unwrap().password, "s3cret");
         let missing = parse(&["--username", "agent", "--password-file", "/no/such/file"]).unwrap();
-        assert!(format!("{:#}", missing.settings(None).err().unwrap()).contains("--password-file /no/such/file"));
+        assert!(format!("{:#}", missing.settings(None, None).err().unwrap()).contains("--password-file /no/such/file"));
     }
 
     #[test]
@@ -233,7 +330,7 @@ mod tests {
         let path = folder.path().join("secret");
         std::fs::write(&path, "s3cret\n").unwrap();
         let file = path.to_str().unwrap();
-        let ice = |args: &[&str]| parse(args).unwrap().settings(None).map(|settings| settings.service.rooms.ice);
+        let ice = |args: &[&str]| parse(args).unwrap().settings(None, None).map(|settings| settings.service.terms.ice);
         let relay = || vec![IceUrl::turn("turn:c.example").unwrap(), IceUrl::turn("turns:c.example").unwrap()];
         let secret = || Secret::from_line("s3cret").unwrap();
 

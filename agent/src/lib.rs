@@ -17,6 +17,8 @@ pub mod room;
 pub mod rooms;
 #[cfg(feature = "service")]
 pub mod service;
+#[cfg(feature = "service")]
+pub mod store;
 
 pub use room::{Effect, Event, Room, Rules};
 pub use rooms::{Config, Input, Output, Rooms};

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "real programs need real deadlines")]
 
 #[path = "support/mosquitto.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod mosquitto;
 #[path = "support/scenario.rs"]
 mod scenario;

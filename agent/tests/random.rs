@@ -233,7 +233,7 @@ proptest! {
         let (mut room, mut now, mut floor) = (None::<Room>, Timestamp::from_millis(START), 0);
         for (pause, event) in events {
             now = later(now, pause);
-            let rules = Rules { room: &name, grace: GRACE, rev_floor: floor, ice: &ice };
+            let rules = Rules { room: &name, grace: GRACE, lease: None, rev_floor: floor, ice: &ice };
             let (before, mut effects) = (room.clone(), Vec::new());
             agent::room::step(&mut room, event.clone(), now, &rules, &mut effects);
             let step = Step { before: before.as_ref(), event: &event, after: room.as_ref(), effects: &effects, now, rules: &rules };

@@ -103,7 +103,7 @@ fn subscription_allowed(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn room_steps(bencher: Bencher<'_, '_>) {
     let (lobby, ice) = (RoomId::new("lobby").expect("a valid name"), Ice::default());
-    let rules = room::Rules { room: &lobby, grace: Duration::from_secs(10), rev_floor: 0, ice: &ice };
+    let rules = room::Rules { room: &lobby, grace: Duration::from_secs(10), lease: None, rev_floor: 0, ice: &ice };
     let joins = |name| Event::Join { peer: peer(name), info: None, may_create: true };
     let leaves = |name| Event::Leave { peer: peer(name), lost: false };
     bencher.with_inputs(|| [joins("alice"), joins("bob"), leaves("bob"), leaves("alice")]).bench_local_values(

@@ -2,7 +2,7 @@
 //! What peers say to each other passes untouched and is not read here.
 //!
 //! Every message of the agent carries `rev`, which only grows within a room name: whoever gets
-//! one that is older than the last it saw there ignores it.
+//! one that is not newer than the last it saw there ignores it.
 
 use crate::ids::PeerId;
 use serde::{Deserialize, Serialize};
@@ -319,6 +319,9 @@ pub enum Said {
         ice_servers: Vec<IceServer>,
         /// Whether this is an old answer again.
         resumed: bool,
+        /// Within how many seconds the agent must hear of you, or take you for lost; without it, never.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease: Option<u64>,
     },
     /// You are the second.
     Joined {
@@ -334,6 +337,9 @@ pub enum Said {
         ice_servers: Vec<IceServer>,
         /// Whether this is an old answer again.
         resumed: bool,
+        /// Within how many seconds the agent must hear of you, or take you for lost; without it, never.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease: Option<u64>,
     },
     /// Two are inside; you are not.
     Full {

@@ -21,6 +21,8 @@ pub struct Rules<'a> {
     pub room: &'a RoomId,
     /// How long the seat of a lost peer is kept.
     pub grace: Duration,
+    /// How long a member is taken to be there that says nothing, as answers tell it; whoever drives the room sees to it.
+    pub lease: Option<Duration>,
     /// Least `rev` of a room that does not exist yet: one more than any room of that name had.
     pub rev_floor: u64,
     /// What peers are given for their `RTCPeerConnection`.

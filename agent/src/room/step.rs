@@ -264,10 +264,11 @@ impl Turn<'_> {
         let other = room.beside(peer.as_str()).map(Seat::shown);
         let is_second = room.joined.as_ref().is_some_and(|seat| seat.peer == *peer);
         let (v, you) = (VERSION, peer.clone());
+        let lease = self.rules.lease.map(|lease| lease.as_secs().max(1));
         let (room, ice_servers) = (self.rules.room.to_string(), self.rules.ice.servers(peer, self.now));
         let said = match other {
-            Some(peer) if is_second => Said::Joined { v, room, you, peer, ice_servers, resumed },
-            peer => Said::Created { v, room, you, peer, ice_servers, resumed },
+            Some(peer) if is_second => Said::Joined { v, room, you, peer, ice_servers, resumed, lease },
+            peer => Said::Created { v, room, you, peer, ice_servers, resumed, lease },
         };
         self.tell(peer, said);
     }

@@ -263,7 +263,7 @@ impl Rooms {
             },
         };
         let Config { grace, ice } = &self.config;
-        let rules = Rules { room: &name, grace: *grace, rev_floor: self.rev_floor, ice };
+        let rules = Rules { room: &name, grace: *grace, lease: None, rev_floor: self.rev_floor, ice };
         let mut fresh = None;
         let state = match self.rooms.get_mut(room) {
             Some(entry) => &mut entry.room,

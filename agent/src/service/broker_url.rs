@@ -1,7 +1,7 @@
 //! The address of an MQTT broker, as the command line names it.
 
 use super::tls::{self, TlsError};
-use rumqttc::{MqttOptions, Transport};
+use rumqttc::{MqttOptions, Transport, v5};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -88,15 +88,32 @@ impl BrokerUrl {
     /// # Errors
     /// If there is no certificate to trust.
     pub fn mqtt_options(&self, client_id: impl Into<String>, ca_file: Option<&Path>) -> Result<MqttOptions, TlsError> {
-        let transport = match self.scheme {
+        let mut options = MqttOptions::new(client_id, self.address(), self.port);
+        options.set_transport(self.transport(ca_file)?);
+        Ok(options)
+    }
+
+    /// The same in MQTT 5.0.
+    ///
+    /// # Errors
+    /// If there is no certificate to trust.
+    pub fn mqtt_options_v5(
+        &self,
+        client_id: impl Into<String>,
+        ca_file: Option<&Path>,
+    ) -> Result<v5::MqttOptions, TlsError> {
+        let mut options = v5::MqttOptions::new(client_id, self.address(), self.port);
+        options.set_transport(self.transport(ca_file)?);
+        Ok(options)
+    }
+
+    fn transport(&self, ca_file: Option<&Path>) -> Result<Transport, TlsError> {
+        Ok(match self.scheme {
             Scheme::Mqtt => Transport::Tcp,
             Scheme::Ws => Transport::Ws,
             Scheme::Mqtts => Transport::tls_with_config(tls::client_config(ca_file)?),
             Scheme::Wss => Transport::wss_with_config(tls::client_config(ca_file)?),
-        };
-        let mut options = MqttOptions::new(client_id, self.address(), self.port);
-        options.set_transport(transport);
-        Ok(options)
+        })
     }
 
     /// What rumqttc calls the host: over WebSocket, the whole URL.

@@ -1,86 +1,308 @@
-//! Drives the rooms: what was heard and the time go in, what follows goes out. The only place of
-//! the agent that reads the clock.
+//! Brings together what is heard, the store and what is to be said: hands each room its tasks in order, lets many rooms
+//! work at once, and looks for what is due. The only place of the agent that reads the clock.
 
-use super::exchange::{Exchange, Heard, Publication, Unheard};
-use super::link::News;
-use crate::rooms::Output;
-use protocol::Timestamp;
-use rumqttc::{AsyncClient, Publish, QoS};
-use std::time::SystemTime;
+use super::line::{Handle, News};
+use super::wire::{Message, Receipt};
+use crate::store::turn::{Heard, Terms};
+use crate::store::work::{Outside, Task, Unsaid, work};
+use crate::store::{Due, Publication, SPEAK, Store, StoreError};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use protocol::{Control, PeerId, RoomId, Timestamp, Topic};
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::{debug, info, trace, warn};
 
+/// Rooms that are worked on at once; what is heard beyond that waits.
+const ROOMS: usize = 1024;
+/// Tasks of a room that make one turn.
+const TURN: usize = 64;
+/// How long the broker may take to show what it keeps.
+const SHOWING: Duration = Duration::from_secs(2);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// The rooms' side of the service.
-pub(super) struct Drive {
-    pub(super) exchange: Exchange,
-    pub(super) client: AsyncClient,
-    pub(super) hears: mpsc::Receiver<News>,
+pub(super) struct Drive<S> {
+    agent: Rc<Agent<S>>,
+    news: mpsc::Receiver<News>,
+    /// Rooms that the broker shows, until it is known which it does not.
+    shown: Option<HashSet<RoomId>>,
+    listening: bool,
 }
 
-impl Drive {
+struct Agent<S> {
+    store: S,
+    terms: Terms,
+    line: Handle,
+    tasks: RefCell<HashMap<RoomId, Tasks>>,
+    /// This run of this agent.
+    run: String,
+    writes: Cell<u64>,
+    /// When it is to be asked next what is due.
+    sweep: Cell<Instant>,
+    /// How often in a row the store did not answer.
+    troubles: Cell<u32>,
+    /// When the store began, as it said last.
+    began: Cell<Option<u64>>,
+}
+
+/// What is to be done in a room, with what it is acknowledged by, and on which connection.
+type Tasks = VecDeque<Task<(Receipt, u64)>>;
+type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
+
+impl<S: Store + 'static> Drive<S> {
+    pub(super) fn new(store: S, terms: Terms, line: Handle, news: mpsc::Receiver<News>, run: String) -> Self {
+        let agent = Agent {
+            store,
+            terms,
+            line,
+            tasks: RefCell::default(),
+            run,
+            writes: Cell::new(0),
+            sweep: Cell::new(instant()),
+            troubles: Cell::new(0),
+            began: Cell::new(None),
+        };
+        Self { agent: Rc::new(agent), news, shown: None, listening: false }
+    }
+
     /// Drives the rooms until the connection's side ends.
     pub(super) async fn run(mut self) {
-        let mut out = Vec::new();
+        let mut rooms = FuturesUnordered::<Doing<RoomId>>::new();
+        let mut asking = FuturesUnordered::<Doing<Asked>>::new();
+        let mut show_at = None;
+        let mut is_asking = false;
         loop {
-            tokio::select! {
-                heard = self.hears.recv() => match heard {
-                    Some(News::Said(publish)) => {
-                        self.take(&publish, &mut out);
-                        self.send(&mut out).await;
-                        // Now, not sooner: what waits for its answers counts as under way.
-                        let _ = self.client.ack(&publish).await;
+            let sweep_at = self.agent.sweep.get();
+            let begin: Vec<RoomId> = tokio::select! {
+                news = self.news.recv(), if rooms.len() < ROOMS => match news {
+                    None => return,
+                    Some(News::Listening) => {
+                        self.listening = true;
+                        self.shown = Some(HashSet::new());
+                        show_at = Some(instant() + SHOWING);
+                        self.agent.sweep.set(instant());
+                        Vec::new()
+                    }
+                    Some(News::Lost) => {
+                        (self.listening, self.shown, show_at) = (false, None, None);
+                        Vec::new()
                     }
                     Some(News::Forgotten) => {
-                        self.exchange.forgotten(now(), &mut out);
-                        self.send(&mut out).await;
-                        self.show_every_room().await;
+                        info!("the broker has forgotten the agent: all who are in a room are taken for lost");
+                        asking.push(self.agent.clone().ask_rooms(Asked::Forgotten));
+                        Vec::new()
                     }
-                    None => return,
+                    Some(News::Said(message, number)) => self.take(message, number).into_iter().collect(),
                 },
-                () = due(self.exchange.rooms().next_deadline()) => {
-                    self.exchange.tick(now(), &mut out);
-                    self.send(&mut out).await;
+                Some(room) = rooms.next() => {
+                    self.agent.finished(&room).into_iter().collect()
+                }
+                Some(asked) = asking.next() => match asked {
+                    Asked::Due(due) => {
+                        is_asking = false;
+                        self.agent.notice(due.began);
+                        due.rooms.into_iter().filter_map(|room| self.agent.add(room, Heard::Due, None)).collect()
+                    }
+                    Asked::Shown(found) => {
+                        let shown = self.shown.take().unwrap_or_default();
+                        let missing = found.into_iter().filter(|room| !shown.contains(room));
+                        missing.filter_map(|room| self.agent.add(room, Heard::Show, None)).collect()
+                    }
+                    Asked::Forgotten(found) => {
+                        found.into_iter().filter_map(|room| self.agent.add(room, Heard::Forgotten, None)).collect()
+                    }
+                },
+                () = tokio::time::sleep_until(sweep_at), if self.listening && !is_asking => {
+                    is_asking = true;
+                    // What becomes due meanwhile sets it to sooner.
+                    self.agent.sweep.set(instant() + SPEAK);
+                    asking.push(self.agent.clone().ask_due());
+                    Vec::new()
+                }
+                () = until(show_at), if show_at.is_some() => {
+                    show_at = None;
+                    asking.push(self.agent.clone().ask_rooms(Asked::Shown));
+                    Vec::new()
+                }
+            };
+            for room in begin {
+                rooms.push(self.agent.clone().work(room));
+            }
+        }
+    }
+
+    /// Gives the room of a message something to do; the room, if it had nothing to do before.
+    fn take(&mut self, message: Message, number: u64) -> Option<RoomId> {
+        let Message { topic, payload, retain, receipt, .. } = message;
+        let receipt = (receipt, number);
+        let why = match self.read(&topic, payload, retain) {
+            Ok(Some((room, heard))) => return self.agent.add(room, heard, Some(receipt)),
+            Ok(None) => None,
+            Err(why) => Some(why),
+        };
+        if let Some(why) = why {
+            debug!(topic, why, "nothing follows from a message");
+        }
+        self.agent.line.acknowledge(receipt);
+        None
+    }
+
+    fn read(&mut self, topic: &str, payload: Vec<u8>, retain: bool) -> Result<Option<(RoomId, Heard)>, String> {
+        let room = |room: &str| room.parse::<RoomId>().map_err(|error| error.to_string());
+        match Topic::parse(topic).map_err(|error| error.to_string())? {
+            // A broker that lets peers retain would have them join again at every start.
+            Topic::ToAgent { .. } | Topic::Control { .. } if retain => {
+                Err("what is said to the agent must not be retained".into())
+            }
+            Topic::ToAgent { room: name, from } => {
+                let from = PeerId::new(from).map_err(|error| error.to_string())?;
+                Ok(Some((room(name)?, Heard::Message { from, payload })))
+            }
+            Topic::Control { room: name } => match Control::decode(&payload) {
+                Ok(order) => Ok(Some((room(name)?, Heard::Order(order)))),
+                Err(error) => {
+                    warn!(topic, %error, "an order is not followed");
+                    Ok(None)
+                }
+            },
+            // Perhaps of a room that is gone, or not the last that was said.
+            Topic::State { room: name } if retain && !payload.is_empty() => {
+                let name = room(name)?;
+                if let Some(shown) = &mut self.shown {
+                    shown.insert(name.clone());
+                }
+                Ok(Some((name, Heard::Shown(payload))))
+            }
+            Topic::State { .. } | Topic::FromAgent { .. } | Topic::Signal { .. } | Topic::Events { .. } => Ok(None),
+        }
+    }
+}
+
+/// What the store was asked about more than one room.
+enum Asked {
+    /// What is due.
+    Due(Due),
+    /// Which rooms there are; those that the broker does not show are shown to it.
+    Shown(Vec<RoomId>),
+    /// Which rooms there are, of which the broker has forgotten everything.
+    Forgotten(Vec<RoomId>),
+}
+
+impl<S: Store + 'static> Agent<S> {
+    /// Adds a task; the room, if nobody works on it.
+    fn add(&self, room: RoomId, heard: Heard, receipt: Option<(Receipt, u64)>) -> Option<RoomId> {
+        let mut tasks = self.tasks.borrow_mut();
+        let is_new = !tasks.contains_key(&room);
+        let begin = is_new.then(|| room.clone());
+        tasks.entry(room).or_default().push_back(Task { heard, receipt });
+        begin
+    }
+
+    /// A room has nothing to do any more; the room, if it has by now.
+    fn finished(&self, room: &RoomId) -> Option<RoomId> {
+        let mut tasks = self.tasks.borrow_mut();
+        if tasks.get(room).is_some_and(|tasks| !tasks.is_empty()) {
+            return Some(room.clone());
+        }
+        tasks.remove(room);
+        None
+    }
+
+    fn work(self: Rc<Self>, room: RoomId) -> Doing<RoomId> {
+        Box::pin(async move {
+            let next = || {
+                let mut tasks = self.tasks.borrow_mut();
+                let Some(tasks) = tasks.get_mut(&room) else { return Vec::new() };
+                let most = tasks.len().min(TURN);
+                tasks.drain(..most).collect()
+            };
+            work((&self.store, &*self), &room, &self.terms, next).await;
+            room
+        })
+    }
+
+    fn ask_due(self: Rc<Self>) -> Doing<Asked> {
+        Box::pin(async move {
+            loop {
+                match self.store.due().await {
+                    Ok(due) => {
+                        self.answered();
+                        // Others may write what is due sooner: never longer than it takes to miss a dead agent.
+                        let next = due.next.unwrap_or(SPEAK).min(SPEAK);
+                        self.sweep.set(self.sweep.get().min(instant() + next));
+                        return Asked::Due(due);
+                    }
+                    Err(error) => self.trouble(&error).await,
                 }
             }
-        }
+        })
     }
 
-    fn take(&mut self, publish: &Publish, out: &mut Vec<Output>) {
-        let Publish { topic, payload, retain, .. } = publish;
-        match self.exchange.hear(now(), Heard { topic, payload, retain: *retain }, out) {
-            Ok(()) => {}
-            Err(Unheard::Order(error)) => warn!(topic, %error, "an order is not followed"),
-            Err(error) => debug!(topic, %error, "nothing follows from a message"),
-        }
-    }
-
-    /// Sends in the order given; waits where the broker does not take more.
-    async fn send(&self, out: &mut Vec<Output>) {
-        for output in out.drain(..) {
-            if let Output::Happened { room, event } = &output {
-                debug!(%room, rev = event.rev, what = ?event.what, "happened");
+    fn ask_rooms(self: Rc<Self>, why: fn(Vec<RoomId>) -> Asked) -> Doing<Asked> {
+        Box::pin(async move {
+            loop {
+                match self.store.rooms().await {
+                    Ok(rooms) => return why(rooms),
+                    Err(error) => self.trouble(&error).await,
+                }
             }
-            if let Some(publication) = self.exchange.publication(&output) {
-                self.publish(publication).await;
-            }
+        })
+    }
+
+    /// A store that began later than it did has lost everything; what the broker shows of rooms is then gone, too.
+    fn notice(&self, began: u64) {
+        if self.began.replace(Some(began)).is_some_and(|before| before != began) {
+            warn!(
+                "the store has lost all rooms: peers join again when their lease wants it, or when they are connected anew"
+            );
+            self.line.show();
         }
     }
 
-    async fn show_every_room(&self) {
-        let rooms = self.exchange.rooms().len();
-        info!(rooms, "the broker has forgotten the agent: every room's state is published again");
-        for publication in self.exchange.every_room() {
-            self.publish(publication).await;
+    fn answered(&self) {
+        if self.troubles.replace(0) > 0 {
+            info!("the store answers again");
         }
     }
+}
 
-    async fn publish(&self, publication: Publication) {
-        let Publication { topic, payload, must_arrive, retain } = publication;
-        trace!(topic, bytes = payload.len(), "publish");
-        let qos = if must_arrive { QoS::AtLeastOnce } else { QoS::AtMostOnce };
-        if let Err(error) = self.client.publish(&topic, qos, retain, payload).await {
-            debug!(topic, %error, "not sent");
+impl<S> Outside for Agent<S> {
+    type Receipt = (Receipt, u64);
+
+    async fn say(&self, said: Vec<Publication>) -> Result<(), Unsaid> {
+        for Publication { topic, payload, .. } in &said {
+            trace!(topic, bytes = payload.len(), "publish");
         }
+        self.line.say(said).await
+    }
+
+    fn heard(&self, receipt: Self::Receipt) {
+        self.line.acknowledge(receipt);
+    }
+
+    async fn trouble(&self, error: &StoreError) {
+        let before = self.troubles.get();
+        self.troubles.set(before.saturating_add(1));
+        if before == 0 {
+            warn!(%error, "the store does not answer: what is said to the agent waits, trying again");
+        }
+        tokio::time::sleep((FIRST_PAUSE * 2_u32.saturating_pow(before.min(10))).min(LONGEST_PAUSE)).await;
+    }
+
+    fn due_in(&self, time: Duration) {
+        self.sweep.set(self.sweep.get().min(instant() + time));
+    }
+
+    fn name(&self) -> String {
+        self.writes.set(self.writes.get() + 1);
+        format!("{}/{}", self.run, self.writes.get())
     }
 }
 
@@ -89,10 +311,15 @@ pub(super) fn now() -> Timestamp {
     Timestamp::from(SystemTime::now())
 }
 
-/// Ready at `deadline`; never, if there is none.
-async fn due(deadline: Option<Timestamp>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep(deadline.since(now())).await,
+#[expect(clippy::disallowed_methods, reason = "here the clock comes in")]
+fn instant() -> Instant {
+    Instant::now()
+}
+
+/// Ready at `at`; never, if there is none.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

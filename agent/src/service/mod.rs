@@ -1,13 +1,15 @@
-//! The rooms over an outside MQTT broker, as one more client of it.
+//! The rooms over an outside MQTT broker, as one more client of it, or several that share them.
 //!
 //! ```text
-//! broker ──▶ link (keeps the connection) ──▶ drive (the clock, exchange with Rooms) ──▶ link ──▶ broker
+//! broker ──▶ line (keeps the connection) ──▶ drive ──▶ work, in each room ──▶ store
+//!        ◀──                             ◀─────────────┘ (what is to be said)
 //! ```
 //!
-//! MQTT 3.1.1, since every broker speaks it and nothing here needs more: the agent publishes to
-//! no topic that it listens on. Its session is persistent, so what peers say while it is away
-//! from the broker waits there. A message is acknowledged when its answers are on their way, so
-//! the broker's own window bounds what is under way here.
+//! One agent speaks MQTT 3.1.1, since every broker does. Its session is persistent, so what peers say while it is away
+//! from the broker waits there. Several agents, which share a [store](crate::store), speak MQTT 5.0 with shared
+//! subscriptions, and keep no sessions: what one of them cannot hear is for the others to hear.
+//!
+//! A message is acknowledged when what follows from it is in the store.
 //!
 //! What only the broker of this project tells its agent is missing: that a connection ended
 //! (peers set a will instead), that a signal was refused. Signals go from peer to peer through
@@ -15,20 +17,23 @@
 
 mod broker_url;
 mod drive;
-pub mod exchange;
-mod link;
+mod line;
 mod tls;
+mod wire;
 
 pub use broker_url::{BrokerUrl, BrokerUrlError};
 pub use tls::TlsError;
+pub use wire::Version;
 
-use crate::rooms::Config;
-use exchange::Exchange;
-use rumqttc::{AsyncClient, NetworkOptions};
+use crate::store::memory::Memory;
+use crate::store::redis::{Redis, StoreSetupError, StoreUrl, Unready};
+use crate::store::turn::Terms;
+use crate::store::{Store, StoreError};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
+use tracing::warn;
 
 /// Where the broker is, who the agent is there, and what holds in its rooms.
 #[derive(Debug, Clone)]
@@ -42,8 +47,35 @@ pub struct Options {
     pub login: Option<Login>,
     /// Certificates to trust instead of the system's, as PEM; for `mqtts` and `wss`.
     pub ca_file: Option<PathBuf>,
+    /// Which MQTT is spoken; 5.0 where several agents share a store.
+    pub version: Version,
+    /// Where the rooms are kept, if not in this program's memory.
+    pub store: Option<StoreOptions>,
     /// What holds in the rooms.
-    pub rooms: Config,
+    pub terms: Terms,
+}
+
+/// Where several agents keep their rooms.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// The store.
+    pub url: StoreUrl,
+    /// What every key begins with.
+    pub prefix: String,
+    /// The user, where it is not the store's own.
+    pub username: Option<String>,
+    /// The password, if the store wants one.
+    pub password: Option<Password>,
+}
+
+/// A password, which is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(pub String);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
 }
 
 /// User and password; the password is not shown.
@@ -82,7 +114,21 @@ pub enum ServiceError {
         /// The broker.
         broker: String,
         /// What it may not hear.
-        filter: &'static str,
+        filter: String,
+    },
+    /// The store's address or certificates cannot be used.
+    #[error(transparent)]
+    StoreSetup(#[from] StoreSetupError),
+    /// No connection to the store can be made.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store does not let the agent in. Only told at the start.
+    #[error("{store} refuses the agent: {why}; give --store-username and --store-password-file")]
+    StoreRefused {
+        /// The store.
+        store: String,
+        /// What it says.
+        why: String,
     },
     /// The task that keeps the connection has panicked.
     #[error("the connection's task has ended: {0}")]
@@ -91,14 +137,6 @@ pub enum ServiceError {
 
 /// How long the last messages may take to go out at the end.
 const FAREWELL: Duration = Duration::from_millis(1500);
-/// Requests that wait for the connection: past that the rooms wait.
-const REQUESTS: usize = 1024;
-/// QoS 1 messages to the broker that it has not acknowledged yet.
-const IN_FLIGHT: u16 = 1000;
-/// What MQTT can say of a packet's length (MQTT 3.1.1, 2.2.3), and its fixed header. A smaller
-/// limit would not refuse the message but the connection, again and again.
-const MAX_PACKET: usize = 268_435_455 + 5;
-
 /// Runs the agent until `stop` is ready; `connected` is called whenever it listens at the broker,
 /// at the start and again after every loss.
 ///
@@ -109,39 +147,49 @@ pub async fn run(
     connected: impl Fn(&BrokerUrl) + Send + 'static,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServiceError> {
-    let Options { broker, client_id, login, ca_file, rooms } = options;
-    let mut mqtt = broker.mqtt_options(client_id, ca_file.as_deref())?;
-    mqtt.set_keep_alive(Duration::from_secs(15))
-        .set_clean_session(false)
-        .set_manual_acks(true)
-        .set_inflight(IN_FLIGHT)
-        .set_max_packet_size(MAX_PACKET, MAX_PACKET);
-    if let Some(Login { username, password }) = login {
-        mqtt.set_credentials(username, password);
+    let Options { broker, client_id, login, ca_file, version, store, terms } = options;
+    let wire = wire::new(version, &broker, &client_id, login.as_ref(), ca_file.as_deref())?;
+    match store {
+        None => {
+            let store = Memory::new(drive::now);
+            serve(wire, broker, store, terms, client_id, connected, stop).await
+        }
+        Some(StoreOptions { url, prefix, username, password }) => {
+            let password = password.as_ref().map(|Password(password)| password.as_str());
+            let client = url.client(username.as_deref(), password, ca_file.as_deref())?;
+            // An earlier run of the same agent is another speaker.
+            let run = format!("{client_id}/{}/{}", std::process::id(), drive::now().as_millis());
+            let store = Redis::new(client, prefix, run.clone())?;
+            match store.check().await {
+                Ok(()) => {}
+                Err(Unready::Refused(why)) => return Err(ServiceError::StoreRefused { store: url.to_string(), why }),
+                Err(Unready::Away(error)) => warn!(store = %url, %error, "the store does not answer yet"),
+            }
+            serve(wire, broker, store, terms, run, connected, stop).await
+        }
     }
-    let (client, mut eventloop) = AsyncClient::new(mqtt, REQUESTS);
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    eventloop.set_network_options(network);
+}
 
-    let (heard, hears) = mpsc::channel(link::HEARD);
-    let (status, seen) = watch::channel(link::Status::default());
-    let link = link::Link { eventloop, broker, heard, status, connected };
-    let mut link = tokio::spawn(link.keep());
-    let drive = drive::Drive { exchange: Exchange::new(rooms, drive::now()), client: client.clone(), hears };
+async fn serve<S: Store + 'static>(
+    wire: (wire::Sender, wire::Wire),
+    broker: BrokerUrl,
+    store: S,
+    terms: Terms,
+    run: String,
+    connected: impl Fn(&BrokerUrl) + Send + 'static,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServiceError> {
+    let (news, hears) = mpsc::channel(line::HEARD);
+    let (handle, line) = line::Line::new(wire, broker, news, connected);
+    let mut line = tokio::spawn(line.keep());
+    let drive = drive::Drive::new(store, terms, handle.clone(), hears, run);
     tokio::select! {
-        ended = &mut link => return ended?,
-        () = drive.run() => return link.await?,
+        ended = &mut line => return ended?,
+        () = drive.run() => return line.await?,
         () = stop => {}
     }
-    if seen.borrow().listening {
-        let farewell = async {
-            if client.disconnect().await.is_ok() {
-                let _ = (&mut link).await;
-            }
-        };
-        let _ = tokio::time::timeout(FAREWELL, farewell).await;
-    }
-    link.abort();
+    handle.close();
+    let _ = tokio::time::timeout(FAREWELL, &mut line).await;
+    line.abort();
     Ok(())
 }

@@ -9,16 +9,16 @@
 //! DUET_SIMULATION_SEED=7 cargo test -p agent --test simulation -- --nocapture
 //! ```
 //!
-//! Two worlds: [`embedded`], where the broker has the rooms in its own process, and [`standalone`],
-//! where the agent is a client of a broker that knows nothing of rooms. What must hold within a room
+//! Two worlds: [`embedded`], where the broker has the rooms in its own process, and [`copies`], where one to four agents
+//! that share a store are clients of a broker that knows nothing of rooms. What must hold within a room
 //! is `agent::room::invariant`, checked by [`agent::room::step`] itself in builds with debug
 //! assertions; what peers may rely on beyond that is checked here after every step.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+mod copies;
 mod embedded;
 mod peer;
-mod standalone;
 
 use fastrand::Rng;
 use protocol::{PeerState, RoomState};
@@ -64,6 +64,8 @@ struct Tally {
     held: u64,
     refused: u64,
     again: u64,
+    lost: u64,
+    unheard: u64,
 }
 
 impl Tally {
@@ -78,6 +80,8 @@ impl Tally {
         self.held += other.held;
         self.refused += other.refused;
         self.again += other.again;
+        self.lost += other.lost;
+        self.unheard += other.unheard;
     }
 }
 
@@ -144,15 +148,15 @@ fn nothing_is_violated_where_the_broker_has_the_rooms() {
 }
 
 #[test]
-fn nothing_is_violated_beside_another_broker() {
-    simulate::<standalone::World>("standalone");
+fn nothing_is_violated_by_agents_that_share_a_store_beside_another_broker() {
+    simulate::<copies::World>("copies");
 }
 
 #[test]
 fn one_seed_is_one_history() {
     let embedded = |seed| format!("{:?}", play::<embedded::World>(seed, 500, false));
-    let standalone = |seed| format!("{:?}", play::<standalone::World>(seed, 500, false));
+    let copies = |seed| format!("{:?}", play::<copies::World>(seed, 500, false));
     assert_eq!(embedded(3), embedded(3));
-    assert_eq!(standalone(3), standalone(3));
+    assert_eq!(copies(3), copies(3));
     assert_ne!(embedded(3), embedded(4));
 }

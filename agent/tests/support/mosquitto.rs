@@ -19,6 +19,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const PASSWORD: &str = "s3cret";
 const MOSQUITTO: &str = "/usr/sbin/mosquitto";
 const USERS: [&str; 8] = ["agent", "operator", "alice", "bob", "carol", "dave", "mallory", "cam-42"];
+/// Who beside `agent` has its rights, where several agents are wanted: each is a user of its own.
+pub(crate) const AGENTS: [&str; 3] = ["agent-0", "agent-1", "agent-2"];
 
 /// A process of ours: its output is kept, and it is killed when dropped.
 pub(crate) struct Process {
@@ -101,7 +103,17 @@ impl Mosquitto {
     /// With the shipped configuration and rules, but without its WebSocket listener, which would
     /// listen on every address of the machine.
     pub(crate) fn start() -> Self {
-        let mut mosquitto = Self::prepare();
+        Self::prepare().started()
+    }
+
+    /// With the users `peers` beside the usual ones, and with [`AGENTS`].
+    pub(crate) fn start_for(peers: &[String]) -> Self {
+        let users: Vec<&str> = USERS.into_iter().chain(AGENTS).chain(peers.iter().map(String::as_str)).collect();
+        Self::prepare_for(&users).started()
+    }
+
+    fn started(self) -> Self {
+        let mut mosquitto = self;
         // Mosquitto does not take port 0: somebody else may be faster.
         for _ in 0..5 {
             if mosquitto.run().is_ok() {
@@ -123,11 +135,15 @@ impl Mosquitto {
 
     /// All but started.
     pub(crate) fn prepare() -> Self {
+        Self::prepare_for(&USERS)
+    }
+
+    fn prepare_for(users: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let passwords = folder.path().join("passwd");
         std::fs::write(&passwords, "").unwrap();
-        for user in USERS {
-            let made = Command::new("mosquitto_passwd").arg("-b").arg(&passwords).args([user, PASSWORD]).output();
+        for user in users {
+            let made = Command::new("mosquitto_passwd").arg("-b").arg(&passwords).args([*user, PASSWORD]).output();
             let made = made.unwrap_or_else(|e| panic!("mosquitto_passwd: {e}; these tests need Debian's mosquitto"));
             assert!(made.status.success(), "{made:?}");
         }
@@ -150,7 +166,14 @@ impl Mosquitto {
             conf.push_str("user root\n");
         }
         std::fs::write(self.folder.path().join("mosquitto.conf"), conf).unwrap();
-        std::fs::copy(shipped.join("duet.acl"), self.folder.path().join("duet.acl")).unwrap();
+        let acl = std::fs::read_to_string(shipped.join("duet.acl")).unwrap();
+        let (begin, end) = (acl.find("user agent\n").unwrap(), acl.find("# Whoever watches").unwrap());
+        let others = AGENTS.map(|agent| acl[begin..end].replace("user agent\n", &format!("user {agent}\n")));
+        std::fs::write(
+            self.folder.path().join("duet.acl"),
+            format!("{}{}{}", &acl[..end], others.concat(), &acl[end..]),
+        )
+        .unwrap();
     }
 
     /// Starts it, or starts it again.
@@ -189,6 +212,17 @@ impl Mosquitto {
         agent.wait_for(&format!("agent connected to mqtt://127.0.0.1:{}", self.port)).unwrap();
         agent
     }
+}
+
+/// One of [`AGENTS`] as the program `agent`, not yet waited for. It logs little, since it may be asked a lot.
+pub(crate) fn copy(port: u16, id: &str, args: &[String]) -> Process {
+    Process::spawn(
+        Command::new(env!("CARGO_BIN_EXE_agent"))
+            .args(["--broker", &format!("mqtt://127.0.0.1:{port}"), "--username", id, "--id", id])
+            .args(["--log", "warn,agent=info"])
+            .args(args)
+            .env("DUET_AGENT_PASSWORD", PASSWORD),
+    )
 }
 
 pub(crate) fn free_port() -> u16 {
