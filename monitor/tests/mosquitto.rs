@@ -93,7 +93,9 @@ fn agent(port: u16) -> oneshot::Sender<()> {
         client_id: "agent".into(),
         login: Some(Login { username: "agent".into(), password: PASSWORD.into() }),
         ca_file: None,
-        rooms: agent::Config::default(),
+        version: agent::service::Version::Three,
+        store: None,
+        terms: agent::store::turn::Terms::default(),
     };
     let (stop, stopped) = oneshot::channel();
     let (tell, listens) = mpsc::channel();

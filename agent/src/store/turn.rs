@@ -27,6 +27,13 @@ pub struct Terms {
     pub ice: Ice,
 }
 
+impl Default for Terms {
+    /// Ten seconds of grace, no lease, and no ICE servers.
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(10), lease: None, ice: Ice::default() }
+    }
+}
+
 /// What was heard about a room.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Heard {
