@@ -15,8 +15,8 @@ export type ToAgent =
 
 /** From the agent to a peer. `rev` only grows within a room name. */
 export type FromAgent = { rev?: number } & (
-  | { type: 'created'; room: string; you: string; peer?: Peer; ice_servers: RTCIceServer[]; resumed: boolean }
-  | { type: 'joined'; room: string; you: string; peer: Peer; ice_servers: RTCIceServer[]; resumed: boolean }
+  | { type: 'created'; room: string; you: string; peer?: Peer; ice_servers: RTCIceServer[]; resumed: boolean; lease?: number }
+  | { type: 'joined'; room: string; you: string; peer: Peer; ice_servers: RTCIceServer[]; resumed: boolean; lease?: number }
   | { type: 'full'; room: string }
   | { type: 'arrived'; peer: Peer }
   | { type: 'left'; peer: string; reason: LeftReason }
@@ -82,6 +82,9 @@ export function parseFromAgent(payload: Uint8Array): FromAgent | undefined {
       servers(message);
       if (typeof message['resumed'] !== 'boolean') throw wrong(type, 'resumed', 'true or false');
       if (type === 'joined' || message['peer'] !== undefined) peer(message);
+      if (message['lease'] !== undefined && !(Number.isSafeInteger(message['lease']) && Number(message['lease']) > 0)) {
+        throw wrong(type, 'lease', 'a whole number of seconds');
+      }
       break;
     case 'full':
       text(message, 'room');

@@ -88,6 +88,8 @@ export class JoinError extends Error {
 
 /** A join is idempotent, so one that is not answered is simply said again. */
 const ANSWER_WITHIN = 2_000;
+/** A lease is renewed, by joining again, when this part of it has passed: two joins may be lost. */
+const LEASE_PARTS = 3;
 /** Waits before the next attempt: quick at first, to be back within the grace time, and never longer than leaves time to be
  * back five seconds after the broker. */
 const RETRY_FIRST = 250;
@@ -262,7 +264,8 @@ export class Room extends Emitter<RoomEvents> {
     this.#tell(info === undefined ? { type: 'join', v: 1 } : { type: 'join', v: 1, info });
     this.#after(ANSWER_WITHIN, () => {
       this.#unanswered += 1;
-      this.emit('unanswered', this.#unanswered);
+      // Inside, it was the lease that was to be renewed: the call goes on meanwhile.
+      if (this.#status !== 'inside') this.emit('unanswered', this.#unanswered);
       if (this.#ready) this.#join();
     });
   }
@@ -307,9 +310,9 @@ export class Room extends Emitter<RoomEvents> {
 
   #fromAgent(message: FromAgent | undefined): void {
     if (!message) return;
-    // With several agents at work an older message may come after a newer one.
+    // With several agents at work a message may come after a newer one, or twice.
     if (message.rev !== undefined) {
-      if (message.rev < this.#rev) return;
+      if (message.rev <= this.#rev) return;
       this.#rev = message.rev;
     }
     switch (message.type) {
@@ -319,6 +322,8 @@ export class Room extends Emitter<RoomEvents> {
         this.#iceServers = message.ice_servers;
         const again = this.#status === 'inside';
         this.#stopTimer();
+        this.#unanswered = 0;
+        if (message.lease !== undefined) this.#after((message.lease * 1000) / LEASE_PARTS, () => this.#join());
         if (again && message.peer?.id === this.#fellow?.id) return this.emit('ice-servers', message.ice_servers);
         this.#meet(message.peer);
         // A seat that was not resumed has been lost in between, and the other one has been told so.

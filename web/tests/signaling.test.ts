@@ -46,6 +46,70 @@ beforeEach(() => {
 });
 afterEach(() => vi.useRealTimers());
 
+describe('a lease', () => {
+  test('is renewed by joining again at a third of it, for as long as the seat lasts', () => {
+    inside({ ...joined, lease: 60 });
+    vi.advanceTimersByTime(19_999);
+    expect(broker.sent()).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(broker.sent()).toEqual([JOIN]);
+    broker.client.deliver(FROM_AGENT, { ...joined, lease: 60, rev: 101 });
+    expect(heard('joined')).toHaveLength(1);
+    vi.advanceTimersByTime(20_000);
+    expect(broker.sent()).toEqual([JOIN]);
+  });
+
+  test('that is not answered is asked for again, and the call hears nothing of it', () => {
+    inside({ ...joined, lease: 60 });
+    vi.advanceTimersByTime(24_000);
+    expect(broker.sent()).toEqual([JOIN, JOIN, JOIN]);
+    expect(heard('unanswered')).toEqual([]);
+  });
+
+  test('of nothing but whole seconds is none', () => {
+    open();
+    broker.client.accept();
+    broker.client.deliver(FROM_AGENT, { ...joined, lease: 0.5 });
+    expect(heard('error')).toEqual([{ code: 'bad-message', message: expect.stringContaining('whole number of seconds') }]);
+  });
+
+  test('that nobody gave is not renewed', () => {
+    inside();
+    vi.advanceTimersByTime(600_000);
+    expect(broker.sent()).toEqual([]);
+  });
+});
+
+describe('several agents', () => {
+  test('say a thing twice, and it is heard once', () => {
+    inside(created);
+    const arrived = { type: 'arrived', peer: { id: 'alice' }, rev: 101 };
+    broker.client.deliver(FROM_AGENT, arrived);
+    broker.client.deliver(FROM_AGENT, arrived);
+    expect(heard('arrived')).toHaveLength(1);
+  });
+
+  test('let somebody arrive before it is heard that the one before has left', () => {
+    const room = inside();
+    broker.client.deliver(FROM_AGENT, { type: 'arrived', peer: { id: 'carol' }, rev: 102 });
+    broker.client.deliver(FROM_AGENT, { type: 'left', peer: 'alice', reason: 'lost', rev: 101 });
+    expect(room.fellow?.id).toBe('carol');
+    expect(heard('left')).toEqual([]);
+  });
+
+  test('let an arrival overtake the answer: it is asked for again', () => {
+    const room = open();
+    broker.client.accept();
+    broker.client.deliver(FROM_AGENT, { type: 'arrived', peer: { id: 'carol' }, rev: 102 });
+    broker.client.deliver(FROM_AGENT, created);
+    broker.sent();
+    vi.advanceTimersByTime(2_000);
+    expect(broker.sent()).toEqual([JOIN]);
+    broker.client.deliver(FROM_AGENT, { ...created, peer: { id: 'carol' }, rev: 103 });
+    expect([room.status, room.fellow?.id]).toEqual(['inside', 'carol']);
+  });
+});
+
 describe('joining', () => {
   test('nothing is published before the inbox is granted', () => {
     broker.grants = false;

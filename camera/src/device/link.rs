@@ -14,7 +14,7 @@ use rumqttc::{
     SubscribeReasonCode,
 };
 use serde_json::{Value, json};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
@@ -30,8 +30,6 @@ const SETTLED: Duration = Duration::from_secs(10);
 const CONTESTED: u32 = 3;
 /// The broker notices a device that has vanished after one and a half of these.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Before the next attempt at a room that was full or closed.
-const RETRY: Duration = Duration::from_secs(3);
 /// Requests that may wait for the connection.
 const REQUESTS: usize = 256;
 /// Largest message that is taken, in bytes: four times what the broker passes on unless told otherwise.
@@ -62,8 +60,6 @@ pub(super) struct Link {
     eventloop: EventLoop,
     tell: Tell,
     seats: HashMap<RoomId, Seat>,
-    /// Rooms to try again, and when.
-    retries: VecDeque<(Instant, RoomId)>,
     /// Since when the connection stands and the subscription is granted.
     listening: Option<Instant>,
     was_in: bool,
@@ -90,7 +86,6 @@ impl Link {
             eventloop,
             tell,
             seats: HashMap::new(),
-            retries: VecDeque::new(),
             listening: None,
             was_in: false,
             short: 0,
@@ -117,6 +112,7 @@ impl Link {
     /// How long to wait after a connection that has ended, and what to say of it.
     fn judge(&mut self, why: String) -> (String, Duration) {
         let stood = self.listening.take().map(|since| since.elapsed());
+        self.seats.values_mut().for_each(Seat::offline);
         self.eventloop.clean();
         self.eventloop.pending.clear();
         match stood {
@@ -145,17 +141,16 @@ impl Link {
                 let poll = self.eventloop.poll();
                 tokio::pin!(poll);
                 loop {
-                    let retry = self.retries.front().map(|(at, _)| (*at).into());
+                    let next = self.seats.iter().filter_map(|(room, seat)| Some((seat.again()?, room.clone()))).min();
+                    let again = next.filter(|_| self.listening.is_some());
                     tokio::select! {
                         event = &mut poll => break event,
                         order = orders.recv() => {
                             let listening = self.listening.is_some();
                             obey(order.unwrap_or(Order::Close), &self.client, &self.options.id, &mut self.seats, listening)?;
                         }
-                        () = sleep_until(retry), if retry.is_some() => {
-                            if let Some((_, room)) = self.retries.pop_front()
-                                && let Some(seat) = self.seats.get(&room)
-                            {
+                        room = rest_until(again.clone()), if again.is_some() => {
+                            if let Some(seat) = self.seats.get_mut(&room) {
                                 join(&self.client, &self.options.id, &room, seat);
                             }
                         }
@@ -175,9 +170,8 @@ impl Link {
                     }
                     info!(broker = %self.options.broker, id = %self.options.id, "online");
                     self.listening = Some(Instant::now());
-                    self.retries.clear();
                     self.tell(Event::Online).await?;
-                    for (room, seat) in self.seats.iter().filter(|(_, seat)| seat.wanted()) {
+                    for (room, seat) in self.seats.iter_mut().filter(|(_, seat)| seat.wanted()) {
                         join(&self.client, &self.options.id, room, seat);
                     }
                 }
@@ -207,17 +201,12 @@ impl Link {
     }
 
     async fn hear(&mut self, publish: Publish) -> Result<(), End> {
-        let Some((room, event)) = self.read(&publish) else { return Ok(()) };
-        if let Event::Agent { said, .. } = &event
-            && Seat::tries_again(said)
-        {
-            self.retries.push_back((Instant::now() + RETRY, room));
-        }
+        let Some(event) = self.read(&publish) else { return Ok(()) };
         self.tell(event).await
     }
 
     /// What a message says, if it is for this device and means something.
-    fn read(&mut self, publish: &Publish) -> Option<(RoomId, Event)> {
+    fn read(&mut self, publish: &Publish) -> Option<Event> {
         let me = self.options.id.as_str();
         let (room, from) = match Topic::parse(&publish.topic) {
             Ok(Topic::FromAgent { room, to }) if to == me => (room, None),
@@ -230,10 +219,10 @@ impl Link {
             let message =
                 message.inspect_err(|error| warn!(%room, %error, "the agent's message is not understood")).ok()?;
             if let Said::Error { code, message } = message.said {
-                return Some((room, Event::Refused { code, message }));
+                return Some(Event::Refused { code, message });
             }
-            let said = self.seats.get_mut(&room)?.agent(message)?;
-            return Some((room.clone(), Event::Agent { room, said }));
+            let said = self.seats.get_mut(&room)?.agent(message, Instant::now())?;
+            return Some(Event::Agent { room, said });
         };
         let from: PeerId = from.parse().ok()?;
         if !self.seats.get(&room)?.hears(&from) {
@@ -242,7 +231,7 @@ impl Link {
         let signal = serde_json::from_slice::<Signal>(&publish.payload);
         let signal =
             signal.inspect_err(|error| warn!(%room, %from, %error, "the peer's message is not understood")).ok()?;
-        Some((room.clone(), Event::Peer { room, from, signal }))
+        Some(Event::Peer { room, from, signal })
     }
 
     /// Waits before the next attempt, orders going on; whether it is to be made.
@@ -287,9 +276,9 @@ fn obey(
 ) -> Result<(), End> {
     match order {
         Order::Join { room, info } => {
-            let seat = Seat::new(info);
+            let mut seat = Seat::new(info);
             if listening {
-                join(client, me, &room, &seat);
+                join(client, me, &room, &mut seat);
             }
             seats.insert(room, seat);
         }
@@ -315,7 +304,8 @@ fn obey(
     Ok(())
 }
 
-fn join(client: &AsyncClient, me: &PeerId, room: &RoomId, seat: &Seat) {
+fn join(client: &AsyncClient, me: &PeerId, room: &RoomId, seat: &mut Seat) {
+    seat.asked(Instant::now());
     let mut message = json!({"type": "join", "v": protocol::VERSION});
     if let Some(info) = &seat.info {
         message["info"] = json!(info);
@@ -335,9 +325,13 @@ fn say(client: &AsyncClient, me: &PeerId, room: &RoomId, to: Option<&PeerId>, me
     }
 }
 
-async fn sleep_until(at: Option<tokio::time::Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
+/// The room, when its time has come; never, if there is none.
+async fn rest_until(again: Option<(Instant, RoomId)>) -> RoomId {
+    match again {
+        Some((at, room)) => {
+            tokio::time::sleep_until(at.into()).await;
+            room
+        }
         None => std::future::pending().await,
     }
 }

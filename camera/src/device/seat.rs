@@ -1,6 +1,14 @@
 //! One room, as the device sees it: what it hears there and what it ignores. Pure.
 
 use protocol::{AgentMessage, ClosedReason, Info, PeerId, Said};
+use std::time::{Duration, Instant};
+
+/// A join that is not answered by then is said again; it is idempotent.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// Before the next attempt at a room that was full or closed.
+const RETRY: Duration = Duration::from_secs(3);
+/// A lease is renewed, by joining again, when this part of it has passed: two joins may be lost.
+const LEASE_PARTS: u32 = 3;
 
 /// A seat in a room, or the wish for one.
 #[derive(Debug, Default)]
@@ -11,6 +19,8 @@ pub(super) struct Seat {
     fellow: Option<PeerId>,
     /// An operator has removed the device: it does not come back by itself.
     barred: bool,
+    /// When it joins again, if nothing else happens.
+    again: Option<Instant>,
 }
 
 impl Seat {
@@ -23,12 +33,35 @@ impl Seat {
         !self.barred
     }
 
-    /// What the agent says, unless it has been overtaken.
-    pub(super) fn agent(&mut self, message: AgentMessage) -> Option<Said> {
-        if message.rev < self.rev {
+    /// When the device is to join again.
+    pub(super) fn again(&self) -> Option<Instant> {
+        self.again
+    }
+
+    /// It has asked.
+    pub(super) fn asked(&mut self, now: Instant) {
+        self.again = Some(now + ANSWER_WITHIN);
+    }
+
+    /// There is no connection to ask on.
+    pub(super) fn offline(&mut self) {
+        self.again = None;
+    }
+
+    /// What the agent says, unless it has been overtaken or is said again.
+    pub(super) fn agent(&mut self, message: AgentMessage, now: Instant) -> Option<Said> {
+        if message.rev <= self.rev {
             return None;
         }
         self.rev = message.rev;
+        match &message.said {
+            Said::Created { lease, .. } | Said::Joined { lease, .. } => {
+                self.again = lease.map(|lease| now + Duration::from_secs(lease) / LEASE_PARTS);
+            }
+            said if tries_again(said) => self.again = Some(now + RETRY),
+            Said::Closed { .. } => self.again = None,
+            _ => {}
+        }
         match &message.said {
             Said::Created { peer, .. } => self.fellow = peer.as_ref().map(|peer| peer.id.clone()),
             Said::Joined { peer, .. } | Said::Arrived { peer } => self.fellow = Some(peer.id.clone()),
@@ -46,17 +79,21 @@ impl Seat {
     pub(super) fn hears(&self, from: &PeerId) -> bool {
         self.fellow.as_ref() == Some(from)
     }
+}
 
-    /// Whether the agent's word asks for another attempt: the room was full, or was closed, or the seat was given away.
-    pub(super) fn tries_again(said: &Said) -> bool {
-        matches!(said, Said::Full { .. } | Said::Closed { reason: ClosedReason::RoomClosed | ClosedReason::Replaced })
-    }
+/// Whether the agent's word asks for another attempt: the room was full, or was closed, or the seat was given away.
+fn tries_again(said: &Said) -> bool {
+    matches!(said, Said::Full { .. } | Said::Closed { reason: ClosedReason::RoomClosed | ClosedReason::Replaced })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn now() -> Instant {
+        Instant::now()
+    }
 
     fn message(value: serde_json::Value) -> AgentMessage {
         serde_json::from_value(value).unwrap()
@@ -78,20 +115,23 @@ mod tests {
     fn only_the_member_that_the_agent_named_is_heard() {
         let (bob, eve): (PeerId, PeerId) = ("bob".parse().unwrap(), "eve".parse().unwrap());
         let mut seat = Seat::new(None);
-        seat.agent(created(1));
+        let now = now();
+        seat.agent(created(1), now);
         assert!(!seat.hears(&bob));
-        seat.agent(arrived("bob", 2));
+        seat.agent(arrived("bob", 2), now);
         assert!(seat.hears(&bob) && !seat.hears(&eve));
-        seat.agent(left(3));
+        seat.agent(left(3), now);
         assert!(!seat.hears(&bob));
     }
 
     #[test]
     fn what_was_overtaken_is_ignored() {
         let mut seat = Seat::new(None);
-        seat.agent(created(5));
-        assert!(seat.agent(arrived("bob", 6)).is_some());
-        assert!(seat.agent(left(4)).is_none());
+        let now = now();
+        seat.agent(created(5), now);
+        assert!(seat.agent(arrived("bob", 6), now).is_some());
+        assert!(seat.agent(left(4), now).is_none(), "older than the last");
+        assert!(seat.agent(left(6), now).is_none(), "as old as the last");
         assert!(seat.hears(&"bob".parse().unwrap()));
     }
 
@@ -104,9 +144,29 @@ mod tests {
             (json!({"type":"full","room":"r","rev":9}), true, true),
             (json!({"type":"arrived","peer":{"id":"bob"},"rev":9}), true, false),
         ] {
-            let mut seat = Seat::new(None);
-            let heard = seat.agent(message(said.clone())).unwrap();
-            assert_eq!((seat.wanted(), Seat::tries_again(&heard)), (wanted, again), "{said}");
+            let (mut seat, now) = (Seat::new(None), now());
+            seat.agent(message(said.clone()), now).unwrap();
+            assert_eq!((seat.wanted(), seat.again()), (wanted, again.then_some(now + RETRY)), "{said}");
         }
+    }
+
+    #[test]
+    fn a_join_is_said_again_until_it_is_answered_and_as_often_as_its_lease_wants() {
+        let (mut seat, now) = (Seat::new(None), now());
+        assert_eq!(seat.again(), None);
+        seat.asked(now);
+        assert_eq!(seat.again(), Some(now + ANSWER_WITHIN));
+        seat.agent(created(1), now);
+        assert_eq!(seat.again(), None, "an answer without a lease is for ever");
+        let mut leased = created(2);
+        if let Said::Created { lease, .. } = &mut leased.said {
+            *lease = Some(60);
+        }
+        seat.agent(leased, now);
+        assert_eq!(seat.again(), Some(now + Duration::from_secs(20)));
+        seat.agent(arrived("bob", 3), now);
+        assert_eq!(seat.again(), Some(now + Duration::from_secs(20)), "nothing but a join renews it");
+        seat.offline();
+        assert_eq!(seat.again(), None);
     }
 }
