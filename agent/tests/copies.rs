@@ -69,8 +69,11 @@ fn read((topic, payload): &(String, Vec<u8>)) -> Option<(usize, Value)> {
     Some((room.strip_prefix("room-")?.parse().ok()?, serde_json::from_slice(payload).unwrap()))
 }
 
+/// The last `rev` that each racer has seen in each room.
+type Revs = Vec<BTreeMap<usize, u64>>;
+
 /// The first answer of each of the racers in each of the rooms.
-fn race(clients: &mut [Client], rooms: std::ops::Range<usize>) -> Vec<BTreeMap<String, usize>> {
+fn race(clients: &mut [Client], revs: &mut Revs, rooms: std::ops::Range<usize>) -> Vec<BTreeMap<String, usize>> {
     for room in rooms.clone() {
         for (n, client) in clients.iter().enumerate() {
             client.post(&format!("rooms/room-{room}/agent/racer-{n}"), false, JOIN);
@@ -78,15 +81,16 @@ fn race(clients: &mut [Client], rooms: std::ops::Range<usize>) -> Vec<BTreeMap<S
     }
     let mut counts = vec![BTreeMap::new(); rooms.len()];
     for (n, client) in clients.iter_mut().enumerate() {
-        let (mut answers, mut revs) = (BTreeMap::new(), BTreeMap::new());
+        let mut answers = BTreeMap::new();
         while answers.len() < rooms.len() {
             let heard = client.next(PATIENCE).unwrap_or_else(|| panic!("racer-{n} has {} answers", answers.len()));
             let Some((room, message)) = read(&heard) else { continue };
             let (kind, rev) = (message["type"].as_str().unwrap(), message["rev"].as_u64().unwrap());
             // What one agent was slow to say, another one has said again.
-            if revs.insert(room, rev).is_some_and(|last| rev <= last) {
+            if revs[n].get(&room).is_some_and(|last| rev <= *last) {
                 continue;
             }
+            revs[n].insert(room, rev);
             if ["created", "joined", "full"].contains(&kind) {
                 let first = answers.insert(room, kind.to_owned());
                 assert_eq!(first, None, "racer-{n} is answered twice in room-{room}");
@@ -107,10 +111,11 @@ fn of_ten_who_race_to_three_agents_one_creates_one_joins_and_eight_are_told_that
     let _agents = AGENTS.map(|id| agents.at_work(id));
     let mut clients = connect(&mosquitto, &peers);
     let begun = Instant::now();
+    let mut revs = vec![BTreeMap::new(); RACERS];
     let wanted = BTreeMap::from([("created".to_owned(), 1), ("joined".to_owned(), 1), ("full".to_owned(), 8)]);
     for begin in (0..ROOMS).step_by(RACES) {
         let rooms = begin..begin + RACES;
-        for (room, counts) in rooms.clone().zip(race(&mut clients, rooms)) {
+        for (room, counts) in rooms.clone().zip(race(&mut clients, &mut revs, rooms)) {
             assert_eq!(counts, wanted, "in room-{room}");
         }
         // Without renewals they are lost, and the next ones have the agents for themselves.

@@ -91,6 +91,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    #[expect(clippy::disallowed_methods, reason = "an Instant can only be had from the clock")]
     fn now() -> Instant {
         Instant::now()
     }
