@@ -36,6 +36,9 @@ const fn goes_on(figure: Figure, share: f64) -> Rule {
     Rule { figure, rises: None, falls: Some(share), after: None }
 }
 
+/// What may wait for the operators that have stopped reading just now, a full queue for each.
+const QUEUES: f64 = 3.0 * 4096.0;
+
 const RULES: [Rule; 20] = [
     memory(Figure::Resident),
     memory(Figure::Own),
@@ -49,14 +52,14 @@ const RULES: [Rule; 20] = [
     flat(Figure::Retained, 0.0, 5.0, 0.0),
     flat(Figure::Handshakes, 0.5, 20.0, 0.0),
     flat(Figure::Rooms, 0.05, 20.0, 0.0),
-    flat(Figure::Waiting, 0.5, 500.0, 0.0),
+    flat(Figure::Waiting, 0.5, QUEUES, 0.0),
     goes_on(Figure::Accepted, 0.5),
     goes_on(Figure::Signals, 0.85),
     goes_on(Figure::Calls, 0.85),
     time(Figure::SignalP50, 0.5, 0.5),
-    time(Figure::SignalP99, 1.0, 10.0),
-    time(Figure::SetUpP50, 0.5, 5.0),
-    time(Figure::SetUpP99, 1.0, 50.0),
+    time(Figure::SignalP99, 1.0, 25.0),
+    time(Figure::SetUpP50, 0.5, 20.0),
+    time(Figure::SetUpP99, 1.0, 150.0),
 ];
 
 /// A figure, and what became of it.
@@ -112,13 +115,13 @@ pub fn judge(before: &Sample, samples: &[Sample], after: &Sample) -> Vec<Line> {
             last,
             bounds: (
                 rule.falls.map(|share| share * first),
-                rule.rises.map(|(share, besides)| first * (1.0 + share) + besides),
+                rule.rises.map(|(share, besides)| first.max(0.0) * (1.0 + share) + besides),
             ),
             after: after.get(figure),
             after_bound: if is_memory { Some(last * 1.1 + 4.0) } else { rule.after.map(|besides| before + besides) },
         }
     };
-    // At every moment, and not only at most of them.
+    // At every sample, and not only at most of them.
     let most = samples.iter().chain([after]).map(|sample| sample.get(Figure::Missing).abs()).fold(0.0, f64::max);
     let account = Line {
         name: Figure::Missing.name().to_owned(),
