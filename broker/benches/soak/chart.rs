@@ -5,17 +5,42 @@ use crate::report::number;
 use crate::sample::{Figure, Sample};
 use std::fmt::Write;
 
-/// A panel with one figure, or two of one unit: the title, and each figure with what it is called there.
-const PANELS: [(&str, &[(Figure, &str)]); 8] = [
-    ("Memory, MiB", &[(Figure::Resident, "resident"), (Figure::Own, "PSS")]),
-    ("Descriptors and tasks", &[(Figure::Descriptors, "descriptors"), (Figure::Tasks, "tasks")]),
-    ("Clients and rooms", &[(Figure::Clients, "clients"), (Figure::Rooms, "rooms")]),
-    ("CPUs", &[(Figure::Cpu, "CPUs")]),
-    ("Messages a second", &[(Figure::Accepted, "accepted"), (Figure::Signals, "signals of calls")]),
-    ("Messages waiting, threads", &[(Figure::Waiting, "waiting"), (Figure::Threads, "threads")]),
-    ("A signal from peer to peer, ms", &[(Figure::SignalP99, "p99"), (Figure::SignalP50, "p50")]),
-    ("A call set up, ms", &[(Figure::SetUpP99, "p99"), (Figure::SetUpP50, "p50")]),
+/// How values become heights.
+#[derive(Clone, Copy, PartialEq)]
+enum Scale {
+    /// From zero.
+    Linear,
+    /// From [`LEAST`], a tenfold for each line: times, of which the longest are a thousand of the usual.
+    Logarithmic,
+}
+
+/// A panel with one figure, or two of one unit, each with what it is called there.
+struct Panel {
+    title: &'static str,
+    scale: Scale,
+    figures: &'static [(Figure, &'static str)],
+}
+
+const fn linear(title: &'static str, figures: &'static [(Figure, &'static str)]) -> Panel {
+    Panel { title, scale: Scale::Linear, figures }
+}
+
+const fn times(title: &'static str, figures: &'static [(Figure, &'static str)]) -> Panel {
+    Panel { title, scale: Scale::Logarithmic, figures }
+}
+
+const PANELS: [Panel; 8] = [
+    linear("Memory, MiB", &[(Figure::Resident, "resident"), (Figure::Own, "PSS")]),
+    linear("Descriptors and tasks", &[(Figure::Descriptors, "descriptors"), (Figure::Tasks, "tasks")]),
+    linear("Clients and rooms", &[(Figure::Clients, "clients"), (Figure::Rooms, "rooms")]),
+    linear("CPUs", &[(Figure::Cpu, "CPUs")]),
+    linear("Messages accepted a second", &[(Figure::Accepted, "accepted")]),
+    linear("Signals of calls a second", &[(Figure::Signals, "signals")]),
+    times("A signal from peer to peer, ms", &[(Figure::SignalP99, "p99"), (Figure::SignalP50, "p50")]),
+    times("A call set up, ms", &[(Figure::SetUpP99, "p99"), (Figure::SetUpP50, "p50")]),
 ];
+/// Where times begin, in milliseconds.
+const LEAST: f64 = 0.01;
 const COLUMNS: usize = 2;
 const WIDTH: usize = 410;
 const HEIGHT: usize = 150;
@@ -43,35 +68,51 @@ pub fn draw(samples: &[Sample]) -> String {
          <rect class=\"bg\" width=\"{width}\" height=\"{height}\"/>\n"
     );
     let end = samples.last().map_or(1.0, |sample| sample.at).max(1.0);
-    for (number, (title, figures)) in PANELS.iter().enumerate() {
+    for (number, shown) in PANELS.iter().enumerate() {
         let (x, y) = (number % COLUMNS * WIDTH, number / COLUMNS * HEIGHT);
         let _ = writeln!(svg, "<g transform=\"translate({x} {y})\">");
-        panel(&mut svg, title, figures, samples, end);
+        panel(&mut svg, shown, samples, end);
         svg.push_str("</g>\n");
     }
     svg.push_str("</svg>\n");
     svg
 }
 
-fn panel(svg: &mut String, title: &str, figures: &[(Figure, &str)], samples: &[Sample], end: f64) {
+fn panel(svg: &mut String, panel: &Panel, samples: &[Sample], end: f64) {
+    let Panel { title, scale, figures } = panel;
     let most =
         figures.iter().flat_map(|(figure, _)| samples.iter().map(|sample| sample.get(*figure))).fold(0.0, f64::max);
-    let top = ceiling(most);
     let _ = writeln!(svg, "<text class=\"t\" x=\"{LEFT}\" y=\"18\">{title}</text>");
-    for share in [0.0, 0.5, 1.0] {
-        let y = BOTTOM - share * (BOTTOM - TOP);
+    // Where the lines are, the last on top.
+    let lines: Vec<f64> = match scale {
+        Scale::Linear => [0.0, 0.5, 1.0].map(|share| share * ceiling(most)).to_vec(),
+        Scale::Logarithmic => {
+            let tenfolds = (most / LEAST).max(10.0).log10().ceil() as i32;
+            (0..=tenfolds).map(|power| LEAST * 10f64.powi(power)).collect()
+        }
+    };
+    let top = lines.last().copied().unwrap_or(1.0);
+    let height = |value: f64| {
+        let share = match scale {
+            Scale::Linear => value / top,
+            Scale::Logarithmic => (value.max(LEAST) / LEAST).log10() / (top / LEAST).log10(),
+        };
+        BOTTOM - share * (BOTTOM - TOP)
+    };
+    for line in lines {
+        let y = height(line);
         let _ = writeln!(
             svg,
-            "<path class=\"g\" d=\"M{LEFT} {y}H{RIGHT}\"/><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+            "<path class=\"g\" d=\"M{LEFT} {y:.1}H{RIGHT}\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
             LEFT - 5.0,
             y + 4.0,
-            number(share * top)
+            short(line)
         );
     }
     for share in [0.0, 0.5, 1.0] {
         let x = LEFT + share * (RIGHT - LEFT);
         let anchor = ["start", "middle", "end"][(share * 2.0) as usize];
-        let minutes = number(share * end / 60.0);
+        let minutes = number((share * end / 6.0).round() / 10.0);
         let unit = if share == 1.0 { " min" } else { "" };
         let _ =
             writeln!(svg, "<text x=\"{x}\" y=\"{}\" text-anchor=\"{anchor}\">{minutes}{unit}</text>", BOTTOM + 15.0);
@@ -85,14 +126,18 @@ fn panel(svg: &mut String, title: &str, figures: &[(Figure, &str)], samples: &[S
         for group in samples.chunks(samples.len().div_ceil(MOST_POINTS).max(1)) {
             let highest = group.iter().map(|sample| sample.get(*figure)).fold(0.0, f64::max);
             let x = LEFT + group[0].at / end * (RIGHT - LEFT);
-            let y = BOTTOM - highest / top * (BOTTOM - TOP);
-            let _ = write!(path, "{}{x:.1} {y:.1}", if path.is_empty() { "M" } else { "L" });
+            let _ = write!(path, "{}{x:.1} {:.1}", if path.is_empty() { "M" } else { "L" }, height(highest));
         }
         let _ = writeln!(svg, "<path class=\"{class}\" d=\"{path}\"/>");
     }
 }
 
-/// The next of 1, 2, 4, 6, 8 and their tenfolds, of which each can be halved.
+/// Thousands by their letter, for there is little room.
+fn short(value: f64) -> String {
+    if value >= 10_000.0 { format!("{}k", number(value / 1000.0)) } else { number(value) }
+}
+
+/// The next figure above that reads well, also halved.
 fn ceiling(most: f64) -> f64 {
     let unit = 10f64.powf(most.max(1e-3).log10().floor());
     [1.0, 1.2, 1.6, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0]

@@ -25,7 +25,7 @@ const fn flat(figure: Figure, share: f64, besides: f64, after: f64) -> Rule {
 /// What is given back to the allocator mostly stays there, so it grows until the most has been there that ever is at once;
 /// and when everybody leaves together, that is a little more.
 const fn memory(figure: Figure) -> Rule {
-    Rule { figure, rises: Some((0.1, 4.0)), falls: None, after: None }
+    Rule { figure, rises: Some((0.15, 8.0)), falls: None, after: None }
 }
 
 const fn time(figure: Figure, share: f64, besides: f64) -> Rule {
@@ -118,7 +118,7 @@ pub fn judge(before: &Sample, samples: &[Sample], after: &Sample) -> Vec<Line> {
                 rule.rises.map(|(share, besides)| first.max(0.0) * (1.0 + share) + besides),
             ),
             after: after.get(figure),
-            after_bound: if is_memory { Some(last * 1.1 + 4.0) } else { rule.after.map(|besides| before + besides) },
+            after_bound: if is_memory { Some(last * 1.15 + 8.0) } else { rule.after.map(|besides| before + besides) },
         }
     };
     // At every sample, and not only at most of them.
