@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 #![allow(clippy::disallowed_methods, reason = "real programs need real deadlines")]
 
+#[path = "copies/figures.rs"]
+mod figures;
 #[path = "support/mosquitto.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod mosquitto;
@@ -253,4 +255,24 @@ fn who_says_nothing_any_more_is_lost_when_lease_and_grace_time_have_run_out() {
         }
     }
     assert_eq!(left, 1, "three agents, and one says so");
+}
+
+#[test]
+fn a_store_is_reached_over_tls_with_a_password_that_nobody_sees() {
+    let (redis, peers) = (Redis::start_with_tls(), racers());
+    let mosquitto = Mosquitto::start_for(&peers[..1]);
+    let mut agents = Agents::of(&mosquitto, &redis);
+    agents.flags.extend(["--ca-file".into(), redis.keep("ca.pem", &redis.read("store.pem"))]);
+    let mut refused = mosquitto::copy(mosquitto.port, AGENTS[0], &agents.flags);
+    assert_eq!(refused.wait().code(), Some(1));
+    let output = refused.output();
+    assert!(output.contains("refuses the agent") && output.contains("--store-password-file"), "{output}");
+
+    agents.flags.extend(["--store-password-file".into(), redis.keep("password", &format!("{}\n", redis::PASSWORD))]);
+    let agent = agents.at_work(AGENTS[0]);
+    let mut clients = connect(&mosquitto, &peers[..1]);
+    clients[0].post("rooms/room-1/agent/racer-0", false, JOIN);
+    let (_, answer) = clients[0].next(PATIENCE).as_ref().and_then(read).unwrap();
+    assert_eq!(answer["type"], "created");
+    assert!(!agent.output().contains(redis::PASSWORD), "{}", agent.output());
 }

@@ -194,7 +194,7 @@ impl Turn<'_> {
     /// Whether a state that the broker keeps says who is in the room.
     fn is_shown_by(&self, payload: &[u8]) -> bool {
         let shown = serde_json::from_slice::<RoomState>(payload).ok().map(|state| state.peers);
-        shown == self.state.as_ref().map(|room| room.state(self.room.clone(), 0).peers)
+        self.state.as_ref().is_some_and(|room| shown == Some(room.state(self.room.clone(), 0).peers))
     }
 
     fn too_large(&mut self, peer: &PeerId) {
@@ -285,4 +285,140 @@ fn json(message: &impl Serialize) -> String {
     // Names, numbers and JSON values cannot fail to become JSON; if they ever do, an empty
     // payload says nothing rather than something wrong.
     serde_json::to_string(message).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOIN: &[u8] = br#"{"type":"join"}"#;
+
+    fn message(from: &str, payload: &[u8]) -> Heard {
+        Heard::Message { from: from.parse().unwrap(), payload: payload.to_vec() }
+    }
+
+    /// A room over several turns, as a store would keep it.
+    struct Lobby {
+        look: Look,
+        terms: Terms,
+    }
+
+    impl Lobby {
+        fn new(lease: Option<Duration>) -> Self {
+            let now = Timestamp::from_millis(7_000);
+            let look = Look { now, floor: 7_000, version: 0, by: String::new(), kept: None, speak: Vec::new() };
+            Self { look, terms: Terms { lease, ..Terms::default() } }
+        }
+
+        fn turn(&mut self, heard: &[Heard]) -> Option<Write> {
+            let write = turn(&"lobby".parse().unwrap(), &self.look, heard, &self.terms, "write")?;
+            self.look.kept = write.kept.clone();
+            self.look.floor = self.look.floor.max(write.floor);
+            Some(write)
+        }
+
+        fn later(&mut self, seconds: u64) {
+            self.look.now = self.look.now.plus(Duration::from_secs(seconds));
+        }
+
+        fn away(&self) -> Vec<bool> {
+            self.look.kept.iter().flat_map(|kept| kept.room.seats()).map(|(_, seat)| seat.is_away()).collect()
+        }
+    }
+
+    #[test]
+    fn a_join_is_answered_told_and_shown() {
+        let write = Lobby::new(None).turn(&[message("alice", JOIN)]).unwrap();
+        let said: Vec<_> = write.said.iter().map(|said| (said.topic.as_str(), said.retain)).collect();
+        assert_eq!(said, [("rooms/lobby/alice/agent", false), ("rooms/lobby/events", false), ("rooms/lobby", true)]);
+        assert_eq!((write.first, write.due, write.come.len(), write.gone.len()), (Some(7_000), None, 1, 0));
+    }
+
+    #[test]
+    fn what_is_heard_in_one_turn_follows_in_order_and_is_shown_once() {
+        let mut room = Lobby::new(None);
+        let write = room.turn(&["alice", "bob", "carol"].map(|peer| message(peer, JOIN))).unwrap();
+        let answers = write.said.iter().filter(|said| said.topic.ends_with("/agent"));
+        let kinds: Vec<String> = answers
+            .map(|said| {
+                serde_json::from_str::<serde_json::Value>(&said.payload).unwrap()["type"].as_str().unwrap().into()
+            })
+            .collect();
+        assert_eq!(kinds, ["created", "arrived", "joined", "full"]);
+        assert_eq!(write.said.iter().filter(|said| said.retain).count(), 1);
+        assert_eq!(room.turn(&[]), None, "nothing follows from nothing");
+    }
+
+    #[test]
+    fn a_room_that_is_gone_leaves_a_floor_and_an_empty_state() {
+        let mut room = Lobby::new(None);
+        let write = room.turn(&[message("alice", JOIN), message("alice", br#"{"type":"leave"}"#)]).unwrap();
+        assert_eq!((write.kept, write.come.len(), write.said.last().unwrap().payload.as_str()), (None, 0, ""));
+        assert_eq!(write.floor, 7_003, "created, its event and left were three");
+        let again = room.turn(&[message("bob", JOIN)]).unwrap();
+        assert_eq!(again.first, Some(7_003));
+    }
+
+    #[test]
+    fn a_lease_ends_the_grace_time_follows_and_each_is_due() {
+        let mut room = Lobby::new(Some(Duration::from_secs(60)));
+        let write = room.turn(&[message("alice", JOIN)]).unwrap();
+        assert!(write.said[0].payload.contains(r#""lease":60"#), "{}", write.said[0].payload);
+        assert_eq!(write.due, Some(Timestamp::from_millis(67_000)));
+        room.later(40);
+        let write = room.turn(&[message("alice", br#"{"type":"state","connection":"connected"}"#)]).unwrap();
+        assert_eq!(write.due, Some(Timestamp::from_millis(107_000)), "whatever it says renews it");
+        room.later(60);
+        let write = room.turn(&[Heard::Due]).unwrap();
+        assert_eq!((room.away(), write.due), (vec![true], Some(Timestamp::from_millis(117_000))));
+        room.later(10);
+        assert_eq!(room.turn(&[Heard::Due]).unwrap().kept, None);
+    }
+
+    #[test]
+    fn a_lease_of_a_time_to_come_begins_anew() {
+        let mut room = Lobby::new(Some(Duration::from_secs(60)));
+        room.look.now = Timestamp::from_millis(10_000_000);
+        room.turn(&[message("alice", JOIN)]).unwrap();
+        room.look.now = Timestamp::from_millis(7_000);
+        assert_eq!(room.turn(&[Heard::Due]).unwrap().due, Some(Timestamp::from_millis(67_000)));
+    }
+
+    #[test]
+    fn what_the_broker_shows_is_put_right_only_where_it_is_wrong() {
+        let mut room = Lobby::new(None);
+        assert_eq!(room.turn(&[Heard::Shown(b"{}".to_vec())]).unwrap().said[0].payload, "");
+        let shown = room.turn(&[message("alice", JOIN)]).unwrap().said.pop().unwrap().payload.into_bytes();
+        assert_eq!(room.turn(&[Heard::Shown(shown.clone())]), None);
+        room.turn(&[message("bob", JOIN)]).unwrap();
+        let put_right = room.turn(&[Heard::Shown(shown)]).unwrap();
+        assert!(put_right.said[0].retain && put_right.said[0].payload.contains("bob"), "{put_right:?}");
+    }
+
+    #[test]
+    fn after_the_broker_has_forgotten_all_keep_their_seats_for_the_grace_time() {
+        let mut room = Lobby::new(None);
+        room.turn(&[message("alice", JOIN), message("bob", JOIN)]).unwrap();
+        let write = room.turn(&[Heard::Forgotten]).unwrap();
+        assert_eq!((room.away(), write.due), (vec![true, true], Some(Timestamp::from_millis(17_000))));
+        let back = room.turn(&[message("alice", JOIN)]).unwrap();
+        assert!(back.said[0].payload.contains(r#""resumed":true"#), "{back:?}");
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused_and_counted_also_where_there_is_no_room() {
+        let mut room = Lobby::new(None);
+        let large = message("alice", &[b' '; MAX_MESSAGE + 1]);
+        let write = room.turn(&[large.clone(), large.clone()]).unwrap();
+        let revs: Vec<u64> = write
+            .said
+            .iter()
+            .map(|said| serde_json::from_str::<serde_json::Value>(&said.payload).unwrap()["rev"].as_u64().unwrap())
+            .collect();
+        assert_eq!((revs, write.first, write.floor), (vec![7_000, 7_001], Some(7_000), 7_002));
+        room.turn(&[message("alice", JOIN)]).unwrap();
+        let write = room.turn(&[large]).unwrap();
+        assert!(write.said[0].payload.contains("too-large"), "{write:?}");
+        assert_eq!(write.kept.unwrap().room.refused(), 1);
+    }
 }

@@ -106,6 +106,8 @@ impl StoreUrl {
         if !is_tls {
             return Ok(Client::open(info)?);
         }
+        // The client takes the process' provider, and panics where several could be meant.
+        let _ = rumqttc::tokio_rustls::rustls::crypto::aws_lc_rs::default_provider().install_default();
         let root_cert = match ca_file {
             Some(path) => Some(
                 std::fs::read(path)

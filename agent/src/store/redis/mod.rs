@@ -17,7 +17,7 @@ mod script;
 pub use address::{StoreSetupError, StoreUrl, StoreUrlError};
 
 use super::{Due, Look, Spoken, Store, StoreError, Write, Written};
-use protocol::{PeerId, RoomId};
+use protocol::RoomId;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 use script::{Keys, Scripts};
@@ -90,17 +90,6 @@ impl Redis {
     fn partitions(&self) -> impl Iterator<Item = u8> {
         0..PARTITIONS
     }
-
-    /// The names of rooms in all partitions' lists of seats, as `ranges` picks them.
-    async fn seats(&self, least: &str, most: &str) -> Result<Vec<RoomId>, StoreError> {
-        let mut pipe = redis::pipe();
-        for partition in self.partitions() {
-            pipe.cmd("ZRANGEBYLEX").arg(script::seats(&self.prefix, partition)).arg(least).arg(most);
-        }
-        let found: Vec<Vec<String>> = pipe.query_async(&mut self.connection.clone()).await.map_err(away)?;
-        let names = found.iter().flatten().filter_map(|seat| seat.split_once(' ')?.1.parse().ok());
-        Ok(names.collect::<BTreeSet<RoomId>>().into_iter().collect())
-    }
 }
 
 /// Why a store is not ready at the start.
@@ -157,13 +146,15 @@ impl Store for Redis {
         Ok(all)
     }
 
-    async fn rooms_of(&self, peer: &PeerId) -> Result<Vec<RoomId>, StoreError> {
-        // No peer id has a space in it, and `!` is the next character.
-        self.seats(&format!("[{peer} "), &format!("({peer}!")).await
-    }
-
     async fn rooms(&self) -> Result<Vec<RoomId>, StoreError> {
-        self.seats("-", "+").await
+        let mut pipe = redis::pipe();
+        for partition in self.partitions() {
+            pipe.cmd("ZRANGE").arg(script::seats(&self.prefix, partition)).arg(0).arg(-1);
+        }
+        let found: Vec<Vec<String>> = pipe.query_async(&mut self.connection.clone()).await.map_err(away)?;
+        // No peer id has a space in it.
+        let names = found.iter().flatten().filter_map(|seat| seat.split_once(' ')?.1.parse().ok());
+        Ok(names.collect::<BTreeSet<RoomId>>().into_iter().collect())
     }
 }
 
