@@ -13,6 +13,9 @@ fn an_address_that_is_not_there_yet_is_said_and_the_exit_code_is_for_whoever_sta
     let output = Command::new(env!("CARGO_BIN_EXE_broker"))
         .args(["--mqtt", "203.0.113.7:1883", "--http", "127.0.0.1:0", "--allow-anonymous", "--state-dir"])
         .arg(&folder)
+        .env_remove("DUET_FAULTS")
+        .env_remove("DUET_BROKER")
+        .env_remove("DUET_CAMERA")
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
