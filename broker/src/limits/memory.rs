@@ -44,9 +44,14 @@ impl Look {
         self.measured.saturating_sub(self.kept / 4 * 3)
     }
 
+    /// What is kept free.
+    fn reserve(self) -> u64 {
+        (self.limit / 5).max(LEAST_RESERVE).min(self.limit / 2)
+    }
+
     /// The level, after it was `before`; on its way back it has to go a little further.
     fn level(self, before: Level) -> Level {
-        let reserve = (self.limit / 5).max(LEAST_RESERVE).min(self.limit / 2);
+        let reserve = self.reserve();
         let at_most = |level, left: u64| {
             let left = if before >= level { left + reserve / 4 } else { left };
             self.used() < self.limit.saturating_sub(left)
@@ -170,6 +175,9 @@ pub struct Memory {
     level: AtomicU8,
     used: AtomicU64,
     limit: AtomicU64,
+    /// What the allocator may have given out before it is tight, though nobody has looked: a crowd comes in faster than
+    /// anybody looks.
+    enough_until: AtomicU64,
 }
 
 impl Memory {
@@ -187,7 +195,8 @@ impl Memory {
         limits.extend((addresses < 1 << 62).then_some((Count::Addresses, addresses)));
         let base = kernel.resident().unwrap_or_default().saturating_sub(live);
         let (level, used, limit) = (AtomicU8::new(0), AtomicU64::new(0), AtomicU64::new(u64::MAX));
-        let memory = Self { kernel, limits, base, level, used, limit };
+        let enough_until = AtomicU64::new(u64::MAX);
+        let memory = Self { kernel, limits, base, level, used, limit, enough_until };
         memory.look_at(live);
         memory
     }
@@ -198,7 +207,7 @@ impl Memory {
     }
 
     fn look_at(&self, live: u64) -> (Level, bool) {
-        let before = self.level();
+        let before = self.looked();
         let kept = self.kernel.resident().unwrap_or_default().saturating_sub(live + self.base);
         let looks = self.limits.iter().filter_map(|(count, limit)| {
             let measured = self.kernel.measure(count)?;
@@ -210,11 +219,20 @@ impl Memory {
         self.used.store(worst.used(), Ordering::Relaxed);
         self.limit.store(worst.limit, Ordering::Relaxed);
         self.level.store(level as u8, Ordering::Relaxed);
+        let until_tight = worst.limit.saturating_sub(worst.reserve()).saturating_sub(worst.used());
+        self.enough_until.store(live.saturating_add(until_tight), Ordering::Relaxed);
         (level, level != before)
     }
 
-    /// How it stood at the last look.
+    /// How it stands: as at the last look, or tight, if so much has been given out since.
     pub fn level(&self) -> Level {
+        match self.looked() {
+            Level::Ample if live() > self.enough_until.load(Ordering::Relaxed) => Level::Tight,
+            level => level,
+        }
+    }
+
+    fn looked(&self) -> Level {
         match self.level.load(Ordering::Relaxed) {
             0 => Level::Ample,
             1 => Level::Tight,
