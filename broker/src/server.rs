@@ -171,11 +171,12 @@ fn fit(limits: &mut Limits) {
 
 /// Looks how it stands with memory, and makes room where it is short.
 async fn watch_memory(hub: Arc<Hub>) {
+    let mut said = Level::Ample;
     let mut timer = tokio::time::interval(TICK);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         timer.tick().await;
-        let (level, has_changed) = hub.memory.look();
+        let level = hub.memory.look();
         let most = hub.limits.max_waiting;
         hub.pool.resize(match level {
             Level::Ample => most,
@@ -188,7 +189,7 @@ async fn watch_memory(hub: Arc<Hub>) {
             warn!(sessions, slow, %used, %limit, "memory is short: sessions are ended for those that go on");
         }
         match level {
-            _ if !has_changed => {}
+            _ if level == std::mem::replace(&mut said, level) => {}
             Level::Ample => info!(%used, %limit, "there is memory again, and clients come in"),
             Level::Tight => warn!(%used, %limit, "memory is short: only operators come in; those inside go on"),
             Level::Critical => warn!(%used, %limit, "memory is all but used up: who does not read is ended"),

@@ -201,12 +201,12 @@ impl Memory {
         memory
     }
 
-    /// Looks how it stands now; the level, and whether it is another than before.
-    pub fn look(&self) -> (Level, bool) {
+    /// Looks how it stands now.
+    pub fn look(&self) -> Level {
         self.look_at(live())
     }
 
-    fn look_at(&self, live: u64) -> (Level, bool) {
+    fn look_at(&self, live: u64) -> Level {
         let before = self.looked();
         let kept = self.kernel.resident().unwrap_or_default().saturating_sub(live + self.base);
         let looks = self.limits.iter().filter_map(|(count, limit)| {
@@ -214,20 +214,23 @@ impl Memory {
             Some(Look { measured, kept, limit: *limit })
         });
         let worst = looks.max_by(|a, b| a.level(before).cmp(&b.level(before)).then(a.share().total_cmp(&b.share())));
-        let Some(worst) = worst else { return (before, false) };
+        let Some(worst) = worst else { return before };
         let level = worst.level(before);
         self.used.store(worst.used(), Ordering::Relaxed);
         self.limit.store(worst.limit, Ordering::Relaxed);
         self.level.store(level as u8, Ordering::Relaxed);
         let until_tight = worst.limit.saturating_sub(worst.reserve()).saturating_sub(worst.used());
         self.enough_until.store(live.saturating_add(until_tight), Ordering::Relaxed);
-        (level, level != before)
+        level
     }
 
     /// How it stands: as at the last look, or tight, if so much has been given out since.
     pub fn level(&self) -> Level {
         match self.looked() {
-            Level::Ample if live() > self.enough_until.load(Ordering::Relaxed) => Level::Tight,
+            Level::Ample if live() > self.enough_until.load(Ordering::Relaxed) => {
+                self.level.store(Level::Tight as u8, Ordering::Relaxed); // until a look says otherwise
+                Level::Tight
+            }
             level => level,
         }
     }
@@ -350,8 +353,8 @@ mod tests {
         let memory = Memory::within(kernel, None, u64::MAX, 20 * MIB);
         assert_eq!((memory.used() / MIB, memory.level()), (50, Level::Tight));
         status(58);
-        assert_eq!(memory.look_at(28 * MIB), (Level::Critical, true));
-        assert_eq!(memory.look_at(8 * MIB), (Level::Ample, true));
+        assert_eq!(memory.look_at(28 * MIB), Level::Critical);
+        assert_eq!(memory.look_at(8 * MIB), Level::Ample);
         assert_eq!(memory.used() / MIB, 43);
     }
 
@@ -360,6 +363,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let kernel = Kernel { proc: folder.path().join("proc"), cgroup: folder.path().join("sys") };
         let memory = Memory::within(kernel, None, u64::MAX, 1);
-        assert_eq!((memory.look_at(1), memory.limit()), ((Level::Ample, false), u64::MAX));
+        assert_eq!((memory.look_at(1), memory.limit()), (Level::Ample, u64::MAX));
     }
 }
