@@ -266,6 +266,23 @@ fn retained_messages_greet_new_subscriptions() {
 }
 
 #[test]
+fn all_that_waits_at_once_comes_and_nothing_else_has_to_happen_first() {
+    let broker = Broker::with(&[], OPEN);
+    let mut sender = Client::connect(&broker, V5, "sender");
+    for number in 0..90 {
+        sender.publish_with(&format!("a/{number}"), "x".repeat(10_000), 1, true, vec![]);
+    }
+    for version in BOTH {
+        let mut late = Client::connect(&broker, version, "late");
+        // More than is written in one go, to a socket that takes all of it.
+        assert_eq!(late.subscribe("a/+", 0), 0);
+        for _ in 0..90 {
+            assert_eq!(late.message().payload.len(), 10_000);
+        }
+    }
+}
+
+#[test]
 fn retain_handling_and_retain_as_published() {
     let broker = Broker::with(&[], OPEN);
     let mut sender = Client::connect(&broker, V5, "sender");

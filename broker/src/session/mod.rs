@@ -31,6 +31,7 @@ use mqtt_protocol_core::mqtt::connection::{Event, TimerKind};
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, MqttError};
 use mqtt_protocol_core::mqtt::role::Server;
 use mqtt_protocol_core::mqtt::{Connection, Version};
+use outbound::Taken;
 use outbox::{Ending, Outbox};
 use protocol::ErrorCode;
 use std::cell::RefCell;
@@ -309,18 +310,26 @@ impl<S: Transport> Session<S> {
 
     fn take_turn(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<End> {
         for _ in 0..READS_PER_TURN {
-            if let Some(ending) = self.take_from_outbox(context, now) {
-                return Poll::Ready(End::Broker(ending));
-            }
-            if let Poll::Ready(Err(error)) = self.poll_write(context) {
-                debug!(client = %self.who.id, %error, "cannot write");
-                return Poll::Ready(End::Lost);
-            }
+            let is_enough = match self.take_from_outbox(context, now) {
+                Taken::Ending(ending) => return Poll::Ready(End::Broker(ending)),
+                Taken::Enough => true,
+                Taken::All => false,
+            };
+            let is_written = match self.poll_write(context) {
+                Poll::Ready(Err(error)) => {
+                    debug!(client = %self.who.id, %error, "cannot write");
+                    return Poll::Ready(End::Lost);
+                }
+                Poll::Ready(Ok(())) => true,
+                Poll::Pending => false,
+            };
             match self.poll_read(context, now) {
                 Poll::Ready(Ok(())) if self.stash.is_empty() => {}
                 // It has more to say than fits in its turn.
                 Poll::Ready(Ok(())) => break,
                 Poll::Ready(Err(end)) => return Poll::Ready(end),
+                // The socket may take more, and there may be more.
+                Poll::Pending if is_enough && is_written => {}
                 Poll::Pending => {
                     // What was just handled may have answers that go out now; what is left
                     // unwritten waits for the socket.

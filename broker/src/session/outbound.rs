@@ -17,6 +17,16 @@ use tracing::debug;
 /// Messages of QoS 1 and 2 under way to one client, if it does not ask for fewer.
 const MAX_IN_FLIGHT: u16 = 64;
 
+/// What has been taken from the outbox.
+pub(super) enum Taken {
+    /// All that may go now; more of it wakes the session.
+    All,
+    /// As much as is written in one go. There may be more, and nothing that wakes the session for it.
+    Enough,
+    /// The connection is to end.
+    Ending(Ending),
+}
+
 thread_local! {
     /// Where the session that has its turn puts what it writes.
     static WRITING: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -68,19 +78,20 @@ impl<S: Transport> Session<S> {
     }
 
     /// Turns queued deliveries into packets, as far as the client may be sent.
-    pub(super) fn take_from_outbox(&mut self, context: &mut Context<'_>, now: Instant) -> Option<Ending> {
+    pub(super) fn take_from_outbox(&mut self, context: &mut Context<'_>, now: Instant) -> Taken {
         while self.unwritten.len() - self.written < MAX_UNWRITTEN {
             match self.outbox.poll(context) {
-                Poll::Pending => return None,
-                Poll::Ready(Some(ending)) => return Some(ending),
+                Poll::Pending => return Taken::All,
+                Poll::Ready(Some(ending)) => return Taken::Ending(ending),
                 Poll::Ready(None) => {}
             }
             let vacant = self.connection.get_receive_maximum_vacancy_for_send().unwrap_or(u16::MAX);
             let may_send = vacant > 0 && self.in_flight < MAX_IN_FLIGHT;
-            let delivery = self.outbox.take_if(|delivery| may_send || delivery.qos == Qos::AtMostOnce)?;
+            let next = self.outbox.take_if(|delivery| may_send || delivery.qos == Qos::AtMostOnce);
+            let Some(delivery) = next else { return Taken::All };
             self.deliver(&delivery, now);
         }
-        None
+        Taken::Enough
     }
 
     fn deliver(&mut self, delivery: &Delivery, now: Instant) {
