@@ -64,6 +64,7 @@ impl Records {
             return Written::Overtaken(self.look(now, me, room));
         }
         self.floor = self.floor.max(write.floor);
+        self.latest = self.latest.max(now);
         self.version = (self.version + 1).max(now.as_millis() * 1000);
         let record = self.rooms.entry(room.clone()).or_default();
         (record.version, record.by) = (self.version, write.id.clone());

@@ -135,9 +135,11 @@ struct Turn<'a> {
 impl Turn<'_> {
     /// Lets time do what it has to; whether it had to.
     fn tick(&mut self) -> bool {
-        // A lease that ends in a time to come was begun before the clock was set back.
-        self.times.values_mut().for_each(|heard| *heard = (*heard).min(self.now));
         let Some(room) = self.state.clone() else { return false };
+        // What began in a time to come began before the clock was set back; the room forgives it with a tick.
+        let begun = room.seats().filter_map(|(_, seat)| seat.away_since().or(seat.served()));
+        let was_set_back = begun.chain(self.times.values().copied()).any(|begun| begun > self.now);
+        self.times.values_mut().for_each(|heard| *heard = (*heard).min(self.now));
         let kept = Kept { room, heard: self.times.clone() };
         let over: Vec<PeerId> = match self.terms.lease {
             Some(lease) => {
@@ -149,10 +151,10 @@ impl Turn<'_> {
         for peer in over {
             self.step(Event::Ended { peer, lost: true });
         }
-        if is_due {
+        if is_due || was_set_back {
             self.step(Event::Tick);
         }
-        is_due
+        is_due || was_set_back
     }
 
     fn take(&mut self, heard: &Heard) {

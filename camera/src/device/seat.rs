@@ -17,6 +17,8 @@ pub(super) struct Seat {
     /// Of the last message of the agent.
     rev: u64,
     fellow: Option<PeerId>,
+    /// It has an answer on this connection.
+    inside: bool,
     /// An operator has removed the device: it does not come back by itself.
     barred: bool,
     /// When it joins again, if nothing else happens.
@@ -45,7 +47,7 @@ impl Seat {
 
     /// There is no connection to ask on.
     pub(super) fn offline(&mut self) {
-        self.again = None;
+        (self.again, self.inside) = (None, false);
     }
 
     /// What the agent says, unless it has been overtaken or is said again.
@@ -62,6 +64,12 @@ impl Seat {
             Said::Closed { .. } => self.again = None,
             _ => {}
         }
+        let (was_inside, with) = (self.inside, self.fellow.clone());
+        match &message.said {
+            Said::Created { .. } | Said::Joined { .. } => self.inside = true,
+            Said::Full { .. } | Said::Closed { .. } => self.inside = false,
+            _ => {}
+        }
         match &message.said {
             Said::Created { peer, .. } => self.fellow = peer.as_ref().map(|peer| peer.id.clone()),
             Said::Joined { peer, .. } | Said::Arrived { peer } => self.fellow = Some(peer.id.clone()),
@@ -72,7 +80,15 @@ impl Seat {
             }
             Said::IceServers { .. } | Said::Error { .. } => {}
         }
-        Some(message.said)
+        // The same answer again, which renewed a lease: a call that is about to begin goes on.
+        match message.said {
+            Said::Created { ice_servers, .. } | Said::Joined { ice_servers, .. }
+                if was_inside && with.is_some() && with == self.fellow =>
+            {
+                Some(Said::IceServers { ice_servers })
+            }
+            said => Some(said),
+        }
     }
 
     /// Whether what comes from `from` comes from the other member, as the agent named it.
@@ -167,7 +183,15 @@ mod tests {
         assert_eq!(seat.again(), Some(now + Duration::from_secs(20)));
         seat.agent(arrived("bob", 3), now);
         assert_eq!(seat.again(), Some(now + Duration::from_secs(20)), "nothing but a join renews it");
+        let mut again = created(4);
+        if let Said::Created { peer, .. } = &mut again.said {
+            *peer = Some(protocol::Other { id: "bob".parse().unwrap(), info: None });
+        }
+        let mut later = again.clone();
+        later.rev = 5;
+        assert!(matches!(seat.agent(again, now), Some(Said::IceServers { .. })), "nothing begins anew by it");
         seat.offline();
         assert_eq!(seat.again(), None);
+        assert!(matches!(seat.agent(later, now), Some(Said::Created { .. })), "on another connection it does");
     }
 }

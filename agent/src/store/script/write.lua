@@ -12,6 +12,8 @@ end
 local last = tonumber(redis.call('HGET', counters, 'version') or '0')
 local made = int(math.max(last + 1, now * 1000))
 redis.call('HSET', counters, 'version', made)
+-- A clock that is set back before anybody has asked what is due is noticed by what was written.
+if now > tonumber(redis.call('HGET', counters, 'latest') or '0') then redis.call('HSET', counters, 'latest', int(now)) end
 redis.call('HSET', room, 'v', made, 't', ARGV[5])
 if ARGV[6] ~= '' then redis.call('HSET', room, 's', ARGV[6]) else redis.call('HDEL', room, 's') end
 if ARGV[7] ~= '' then redis.call('HSET', room, 'o' .. made, ARGV[7]) end

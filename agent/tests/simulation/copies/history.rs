@@ -12,7 +12,7 @@ pub struct History {
     rooms: BTreeMap<RoomId, Told>,
     /// What is to be said, by topic and `rev`.
     unsaid: BTreeSet<(String, u64)>,
-    /// When the clock was set last, by itself.
+    /// The latest time that the clock has shown before or after it was set.
     pub set_at: Timestamp,
     pub lost: u64,
 }
@@ -83,7 +83,7 @@ impl History {
             // A ghost's seat is given to a newcomer at any time; and a clock that was set says nothing of how long.
             assert!(
                 has_come || since <= self.set_at || now.since(since) >= GRACE,
-                "lost after {:?} in {room}",
+                "lost after {:?} in {room}: away at {since}, lost at {now}, {write:?}",
                 now.since(since)
             );
         }

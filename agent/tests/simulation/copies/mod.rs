@@ -231,11 +231,13 @@ impl World {
     fn restart_store(&mut self) {
         self.tally.restarted += 1;
         let mut common = self.common.borrow_mut();
+        // It takes some time: a version that was given out before does not come again by that.
+        common.now += 100;
         common.records = Default::default();
         common.history.forget();
         let ahead = (common.history.rev() + 1).saturating_sub(common.now).cast_signed();
         common.skew = common.skew.max(ahead).max(0);
-        common.history.set_at = common.time();
+        common.history.set_at = common.history.set_at.max(common.time());
         // Some agent asks what is due before anything else happens to the clock.
         let now = common.time();
         common.records.due(now);
@@ -246,7 +248,7 @@ impl World {
         let mut common = self.common.borrow_mut();
         let before = common.time();
         common.skew = skew;
-        common.history.set_at = before.max(common.time());
+        common.history.set_at = common.history.set_at.max(before).max(common.time());
     }
 
     /// A peer hears what came for it.
@@ -423,7 +425,14 @@ impl crate::World for World {
         }
         for room in 0..ROOMS.len() {
             let (seats, name) = (self.seats(room), ROOMS[room]);
-            assert_eq!(seats.len(), wanted[room].min(2), "{} want {name}: {seats:?}", wanted[room]);
+            assert_eq!(
+                seats.len(),
+                wanted[room].min(2),
+                "{} want {name} at {}: {:?}",
+                wanted[room],
+                self.common.borrow().time(),
+                self.common.borrow().records.kept(&self.rooms[room])
+            );
             assert!(seats.iter().all(|seat| !seat.away), "nobody is away in {name}");
             for peer in &self.peers {
                 let seat = seats.iter().find(|seat| seat.id == peer.id);
