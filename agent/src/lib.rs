@@ -6,13 +6,21 @@
 //! rooms      every room: who is in which, when a grace time runs out, who may signal whom
 //!    │
 //! room       one room: (state, event, now) → (state, effects)
+//!
+//! login      people let in, in time: files read again, passwords checked, guesses slowed down
+//!    │
+//! access     who a client is and what it may; decides the same for the broker and for the hooks
 //! ```
 //!
-//! [`room`] and [`rooms`] do no I/O, read no clock and throw no dice: time comes in with every
+//! [`room`], [`rooms`] and `access` do no I/O, read no clock and throw no dice: time comes in with every
 //! call, and what shall happen in the world comes out as values. The broker drives [`rooms`] in
-//! its own process; `service` does it from outside.
+//! its own process; `service` does it from outside. `doors` (a feature) is `access` and `login`; `service` has them too.
 
+#[cfg(feature = "doors")]
+pub mod access;
 pub mod ice;
+#[cfg(feature = "doors")]
+pub mod login;
 pub mod room;
 pub mod rooms;
 #[cfg(feature = "service")]

@@ -2,11 +2,12 @@
 //!
 //! For comparing a change with what was before it. What the whole costs, with the kernel's part, is for the load.
 
+use agent::access::authorize::Rules;
+use agent::access::{Identity, Role};
 use agent::ice::Ice;
+use agent::login::Login;
 use agent::room::{self, Event, Room};
 use agent::rooms::{Config, Input, Rooms};
-use broker::access::authorize::Rules;
-use broker::access::{Identity, Role};
 use broker::audit::Audit;
 use broker::backbone;
 use broker::config::{self, Layers};
@@ -14,7 +15,6 @@ use broker::frame::{self, Flags, Frame, Qos};
 use broker::hub::{self, Hub};
 use broker::limits::pool::Pool;
 use broker::listen::{Arrival, Transport};
-use broker::login::Login;
 use broker::server::run_backbone;
 use broker::session::{self, outbox::Outbox};
 use broker::switchboard::{Subscription, Switchboard, Welcome};

@@ -1,6 +1,5 @@
 //! What all sessions share.
 
-use crate::access::authorize::Rules;
 use crate::audit::{Audit, Refused};
 use crate::backbone::Uplink;
 use crate::limits::Limits;
@@ -9,10 +8,11 @@ use crate::limits::memory::Memory;
 use crate::limits::pace::Clock;
 use crate::limits::pool::Pool;
 use crate::limits::throttle::Throttle;
-use crate::login::Login;
 use crate::switchboard::Switchboard;
 use crate::switchboard::dispatch::Now;
 use crate::sys::Counters;
+use agent::access::authorize::Rules;
+use agent::login::Login;
 use agent::rooms::Rooms;
 use parking_lot::{Mutex, RwLock};
 use protocol::Timestamp;

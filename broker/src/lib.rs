@@ -1,11 +1,10 @@
 //! The embedded MQTT broker of Duet.
 //!
-//! Data flows one way: [`listen`] → [`session`] → [`access`] → [`backbone`] → [`switchboard`] →
+//! Data flows one way: [`listen`] → [`session`] → access ([`agent::access`]) → [`backbone`] → [`switchboard`] →
 //! session. The room agent sits at the switchboard; what it says goes the same last step.
 
 #![warn(clippy::unwrap_used)]
 
-pub mod access;
 pub mod audit;
 pub mod backbone;
 pub mod commands;
@@ -15,12 +14,9 @@ pub mod hub;
 pub mod limits;
 pub mod listen;
 pub mod log;
-pub mod login;
 pub mod metrics;
-pub mod operator;
 mod properties;
 pub mod server;
 pub mod session;
 pub mod switchboard;
 pub mod sys;
-pub mod watch;

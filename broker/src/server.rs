@@ -1,6 +1,5 @@
 //! The whole broker: listeners, sessions, backbone, switchboard and agent, put together.
 
-use crate::access::authorize::Rules;
 use crate::audit;
 use crate::backbone::{self, BackboneError, Downlink};
 use crate::config::Config;
@@ -11,11 +10,12 @@ use crate::limits::memory::{Level, Memory};
 use crate::listen;
 use crate::listen::http::{Face, Site};
 use crate::listen::tls::{Tls, TlsError};
-use crate::login::Login;
-use crate::login::files::FilesError;
 use crate::session::outbox::Ending;
 use crate::sys::Figures;
-use crate::watch::Watch;
+use agent::access::authorize::Rules;
+use agent::login::Login;
+use agent::login::files::FilesError;
+use agent::login::watch::Watch;
 use agent::rooms::Rooms;
 use bytesize::ByteSize;
 use std::io;

@@ -77,8 +77,8 @@ fn users_are_added_changed_listed_and_removed() {
 fn tokens_are_made_and_let_their_bearers_in() {
     let folder = scratch_folder();
     std::fs::write(folder.join("duet.secret"), SECRET).unwrap();
-    std::fs::write(folder.join("key.pem"), include_str!("keys/p256.pem")).unwrap();
-    std::fs::write(folder.join("key.pub.pem"), include_str!("keys/p256.pub.pem")).unwrap();
+    std::fs::write(folder.join("key.pem"), include_str!("../../agent/tests/keys/p256.pem")).unwrap();
+    std::fs::write(folder.join("key.pub.pem"), include_str!("../../agent/tests/keys/p256.pub.pem")).unwrap();
     let token = |arguments: &[&str]| run(&folder, &[&["token"], arguments].concat(), "");
     let broker = Broker::in_folder(folder.clone(), &["--jwt-secret", "duet.secret", "--jwt-key", "key.pub.pem"], "");
     for signed in [["--jwt-secret", "duet.secret"], ["--sign-with", "key.pem"], ["--jwt-key", "key.pem"]] {

@@ -5,15 +5,15 @@
 //! second into pieces of how many bytes the rest is cut. Two others are in a room all the while:
 //! whatever the stream does, they hear nothing but each other, and nothing is left of it.
 
+use agent::access::authorize::Rules;
+use agent::access::{Identity, Role};
+use agent::login::Login;
 use agent::rooms::{self, Rooms};
-use broker::access::authorize::Rules;
-use broker::access::{Identity, Role};
 use broker::backbone;
 use broker::config::{self, Config, Layers};
 use broker::hub::Hub;
 use broker::limits::pace::Rate;
 use broker::listen::{Arrival, Transport};
-use broker::login::Login;
 use broker::server;
 use broker::session;
 use protocol::PeerId;

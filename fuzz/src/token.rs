@@ -1,16 +1,16 @@
 //! Tokens, and the files by which they and users are judged: the first byte chooses what the rest is.
 
-use broker::access::authenticate::tokens::{Audience, Claims, Key, TokenError, Tokens, is_token};
-use broker::access::authenticate::users::{Users, check_name};
+use agent::access::authenticate::tokens::{Audience, Claims, Key, TokenError, Tokens, is_token};
+use agent::access::authenticate::users::{Users, check_name};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use protocol::Timestamp;
 use serde_json::Value;
 use std::time::Duration;
 
 const SECRET: &[u8] = b"a secret that no input has in it, of more than 32 bytes";
-const RSA: &[u8] = include_bytes!("../../broker/tests/keys/rsa.pub.pem");
-const P256: &[u8] = include_bytes!("../../broker/tests/keys/p256.pub.pem");
-const ED25519: &[u8] = include_bytes!("../../broker/tests/keys/ed25519.pub.pem");
+const RSA: &[u8] = include_bytes!("../../agent/tests/keys/rsa.pub.pem");
+const P256: &[u8] = include_bytes!("../../agent/tests/keys/p256.pub.pem");
+const ED25519: &[u8] = include_bytes!("../../agent/tests/keys/ed25519.pub.pem");
 /// 2027, in seconds.
 const NOW: u64 = 1_800_000_000;
 const LEEWAY: u64 = 30;

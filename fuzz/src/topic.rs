@@ -1,8 +1,8 @@
 //! Names, topics and filters: up to four lines, taken as a filter that is open, a filter that is
 //! wanted, a topic, and a peer's id.
 
-use broker::access::authorize::Rules;
-use broker::switchboard::filter;
+use agent::access::authorize::Rules;
+use protocol::filter;
 use protocol::topic::{Inbox, Topic, is_reserved};
 use protocol::{PeerId, RoomId};
 

@@ -11,13 +11,15 @@
 //! publish    rooms/lobby/bob/alice    {"type":"offer",…}      and so on, peer to peer
 //! ```
 //!
-//! [`topic`] is the only place where a topic is built or taken apart; [`ids`] the only one that
+//! [`topic`] is the only place where a topic is built or taken apart; [`filter`] what any filter
+//! matches; [`ids`] the only one that
 //! says which names are allowed. `fixtures/*.json` holds golden messages that the Rust and the
 //! browser tests both read.
 
 #![warn(clippy::unwrap_used)]
 
 pub mod event;
+pub mod filter;
 pub mod ids;
 pub mod message;
 pub mod state;

@@ -1,11 +1,11 @@
 //! `broker token`: makes a signed token for a peer or an operator, and a link with it for a phone.
 
-use crate::access::authenticate::tokens::{Audience, Claims, Key, MIN_SECRET};
-use crate::access::glob::Glob;
-use crate::access::rights::May;
 use crate::config::{self, Config};
 use crate::hub;
-use crate::login::files::read_key;
+use agent::access::authenticate::tokens::{Audience, Claims, Key, MIN_SECRET};
+use agent::access::glob::Glob;
+use agent::access::rights::May;
+use agent::login::files::read_key;
 use anyhow::{Context, bail, ensure};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use protocol::PeerId;

@@ -1,10 +1,10 @@
 //! `broker user`: adds, removes and lists the users of the users file. What stands in the file
 //! besides, comments and order, stays as it is. A running broker notices the change by itself.
 
-use crate::access::Role;
-use crate::access::authenticate::users::{Users, check_name};
-use crate::access::rights::{May, Rights};
 use crate::config;
+use agent::access::Role;
+use agent::access::authenticate::users::{Users, check_name};
+use agent::access::rights::{May, Rights};
 use anyhow::{Context, bail, ensure};
 use argon2::{Argon2, PasswordHasher};
 use clap::{Arg, ArgAction, ArgMatches, Command};

@@ -10,8 +10,8 @@ mod table;
 
 use crate::limits::pace::Rate;
 use crate::limits::{Bound, Limits};
-use crate::login::files::Access;
 use agent::ice::Ice;
+use agent::login::files::Access;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 pub use listeners::Listeners;
 use std::collections::BTreeMap;

@@ -1,13 +1,12 @@
 //! From text to values; an error says what is wrong with the text, the caller what is allowed.
 
 use super::Kind;
-use crate::limits::source::Exempt;
 use crate::listen::http::Origin;
-use crate::switchboard::filter;
+use agent::access::source::Exempt;
 use agent::ice::IceUrl;
 use bytesize::ByteSize;
 use ipnet::IpNet;
-use protocol::topic;
+use protocol::{filter, topic};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -7,9 +7,9 @@
 //! `Book` decides; [`Door`] is what listeners and sessions hold on to.
 
 use super::Limits;
-use super::source::{Exempt, Source};
 use crate::listen::Transport;
 use crate::sys::Gauge;
+use agent::access::source::{Exempt, Source};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;

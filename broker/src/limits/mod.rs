@@ -5,11 +5,10 @@ pub mod door;
 pub mod memory;
 pub mod pace;
 pub mod pool;
-pub mod source;
 pub mod throttle;
 
+use agent::access::source::Exempt;
 use pace::Rate;
-use source::Exempt;
 use std::time::Duration;
 
 /// The limits in force.

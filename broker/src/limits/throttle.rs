@@ -1,7 +1,7 @@
 //! A rate for each source. What has not been heard of for long enough is forgotten.
 
 use super::pace::{Meter, Rate};
-use super::source::Source;
+use agent::access::source::Source;
 use std::collections::HashMap;
 
 /// Least number of sources at which the forgotten are looked for.

@@ -1,6 +1,7 @@
 //! Where a connection comes from: what a session knows of its client before the first byte of MQTT.
 
 use crate::limits::door::Place;
+use agent::access::CertificateNames;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,31 +35,10 @@ pub enum Transport {
     Wss,
 }
 
-/// Whom a verified client certificate names (RFC 5280 §4.1.2.6 and §4.2.1.6), each as written.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CertificateNames {
-    /// The subject's common name; the last if there are several, being the most specific.
-    pub common_name: Option<String>,
-    /// Alternative names of type dNSName.
-    pub dns: Vec<String>,
-    /// Alternative names of type uniformResourceIdentifier.
-    pub uri: Vec<String>,
-    /// Alternative names of type rfc822Name.
-    pub email: Vec<String>,
-}
-
 impl Arrival {
     /// Arrived now, without a certificate.
     pub fn new(address: SocketAddr, transport: Transport, place: Arc<Place>) -> Self {
         Self { address, since: Instant::now(), transport, certificate: None, place: Some(place) }
-    }
-}
-
-impl CertificateNames {
-    /// All names, the common name first.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        let alternative = self.dns.iter().chain(&self.uri).chain(&self.email);
-        self.common_name.iter().chain(alternative).map(String::as_str)
     }
 }
 

@@ -9,7 +9,7 @@ mod websocket;
 use crate::audit::{Refused, What};
 use crate::hub::Hub;
 use crate::limits::memory::Level;
-pub use arrival::{Arrival, CertificateNames, Transport};
+pub use arrival::{Arrival, Transport};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use socket2::{SockRef, TcpKeepalive};
 use std::io;

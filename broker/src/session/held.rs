@@ -3,9 +3,9 @@
 //! to a hundredth, and ended in the end. Nothing that it has sent before that is lost.
 
 use super::{End, Session, Transport};
-use crate::access::authorize::Refusal;
 use crate::audit::What;
 use crate::sys::Counters;
+use agent::access::authorize::Refusal;
 use mqtt_protocol_core::mqtt::result_code::DisconnectReasonCode;
 use protocol::ErrorCode;
 use std::pin::Pin;

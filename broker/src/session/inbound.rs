@@ -2,20 +2,20 @@
 
 use super::packets::{self, Accepted};
 use super::{End, Session, Transport, connect::qos};
-use crate::access::authorize::{NotGranted, Refusal};
 use crate::audit::What;
 use crate::frame::{self, Flags, Frame, Message, Qos};
 use crate::hub;
 use crate::properties;
 use crate::session::outbox::Delivery;
+use crate::switchboard::Subscription;
 use crate::switchboard::dispatch::json;
-use crate::switchboard::{Subscription, shared};
+use agent::access::authorize::{NotGranted, Refusal};
 use agent::rooms::Verdict;
 use bytes::BytesMut;
 use mqtt_protocol_core::mqtt::Version;
 use mqtt_protocol_core::mqtt::packet::{GenericPacket, Packet, Property, RetainHandling, SubEntry};
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, PubrecReasonCode};
-use protocol::{ErrorCode, PeerMessage, Topic};
+use protocol::{ErrorCode, PeerMessage, Topic, filter};
 use std::time::{Duration, Instant};
 
 /// A PUBLISH of either version.
@@ -217,7 +217,7 @@ impl<S: Transport> Session<S> {
         }
         self.check_strings(entries.iter().map(SubEntry::topic_filter))?;
         // One of many cannot have its own kept from it (MQTT-3.8.3-4).
-        let is_odd = |entry: &SubEntry| entry.sub_opts().nl() && entry.topic_filter().starts_with(shared::PREFIX);
+        let is_odd = |entry: &SubEntry| entry.sub_opts().nl() && entry.topic_filter().starts_with(filter::SHARED);
         if entries.iter().any(is_odd) {
             return Err(self.violation(DisconnectReasonCode::ProtocolError));
         }

@@ -15,7 +15,6 @@ pub mod outbox;
 mod packets;
 pub mod suspended;
 
-use crate::access::Identity;
 use crate::audit::{Refused, What};
 use crate::backbone::{Class, Place};
 use crate::frame::{Frame, Message};
@@ -23,6 +22,7 @@ use crate::hub::{self, Hub};
 use crate::limits::door::Admission;
 use crate::limits::pace::Meter;
 use crate::listen::Arrival;
+use agent::access::Identity;
 use bytes::{Bytes, BytesMut};
 use connect::Will;
 use held::Held;

@@ -2,10 +2,10 @@
 //! and 5.0 differ on the way out.
 
 use super::outbox::{Delivery, Ending};
-use crate::access::authorize::NotGranted;
 use crate::audit::What;
 use crate::frame::Qos;
 use crate::properties;
+use agent::access::authorize::NotGranted;
 use bytes::BufMut;
 use mqtt_protocol_core::mqtt::packet::{self, GenericPacket, Packet, Property, SubscriptionIdentifier, v3_1_1, v5_0};
 use mqtt_protocol_core::mqtt::result_code::{

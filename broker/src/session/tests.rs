@@ -1,8 +1,8 @@
 use super::*;
-use crate::access::authorize::Rules;
 use crate::backbone;
-use crate::login::Login;
-use crate::login::files::Access;
+use agent::access::authorize::Rules;
+use agent::login::Login;
+use agent::login::files::Access;
 use agent::rooms::{Config, Rooms};
 use tokio::io::duplex;
 

@@ -1,11 +1,11 @@
 //! What happens to a frame that comes out of the backbone.
 
-use super::{Bounds, Client, Delivery, Line, NO_ROOM, Switchboard, filter};
-use crate::access::Role;
+use super::{Bounds, Client, Delivery, Line, NO_ROOM, Switchboard};
 use crate::audit::{self, Refused, What};
 use crate::frame::{Frame, Message, Qos};
+use agent::access::Role;
 use agent::rooms::{Input, Output, Verdict};
-use protocol::{ErrorCode, PeerId, PeerMessage, RoomId, Timestamp, Topic};
+use protocol::{ErrorCode, PeerId, PeerMessage, RoomId, Timestamp, Topic, filter};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::time::Instant;

@@ -6,14 +6,12 @@
 //! wide, is ever asked about a topic under `rooms/`, `control/` or `$`.
 
 pub mod dispatch;
-pub mod filter;
 mod held;
 mod owners;
 mod retained;
 pub mod shared;
 mod subscribers;
 
-use crate::access::{Grant, Identity, Principal, Role, principal};
 use crate::audit::Audit;
 use crate::frame::{Message, Qos};
 use crate::limits::memory::Level;
@@ -22,11 +20,12 @@ use crate::limits::{Bound, Limits};
 use crate::session::outbox::{Delivery, Ending, Outbox, Put};
 use crate::session::suspended::Suspended;
 use crate::sys::Counters;
+use agent::access::{Grant, Identity, Principal, Role, principal};
 use agent::rooms::Rooms;
 use held::Held;
 use owners::Owners;
 use parking_lot::RwLock;
-use protocol::{PeerId, Topic, topic};
+use protocol::{PeerId, Topic, filter, topic};
 use retained::Retained;
 use shared::Shared;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -352,7 +351,7 @@ impl Switchboard {
 
     /// Puts a subscription where topics find it.
     fn place(&mut self, id: &PeerId, role: Role, subscription: Subscription) {
-        if subscription.filter.starts_with(shared::PREFIX) {
+        if subscription.filter.starts_with(filter::SHARED) {
             self.shared.insert(id, subscription);
         } else if let Some(tree) = self.tree(role, &subscription.filter) {
             tree.insert(id, subscription);
@@ -360,7 +359,7 @@ impl Switchboard {
     }
 
     fn displace(&mut self, id: &PeerId, role: Role, filter: &str) {
-        if filter.starts_with(shared::PREFIX) {
+        if filter.starts_with(filter::SHARED) {
             self.shared.remove(id, filter);
         } else if let Some(tree) = self.tree(role, filter) {
             tree.remove(id, filter);

@@ -1,7 +1,7 @@
 //! Whose client ids are that have no session, but may still have something: a seat that is away, or
 //! words that are on their way to one. While it is so, nobody else gets the id.
 
-use crate::access::{Grant, Role, principal};
+use agent::access::{Grant, Role, principal};
 use protocol::PeerId;
 use std::collections::HashMap;
 use std::sync::Arc;

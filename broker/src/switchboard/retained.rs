@@ -1,10 +1,10 @@
 //! Retained messages of topics that the configuration opens, and of `$SYS`. Room states are not
 //! here: they are read from the rooms when somebody subscribes.
 
-use super::filter;
 use crate::frame::Message;
 use crate::limits::Bound;
 use crate::properties;
+use protocol::filter;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 

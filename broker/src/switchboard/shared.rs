@@ -1,20 +1,9 @@
 //! Shared subscriptions (MQTT 5.0, 4.8.2): the members of a group share what matches its filter, each message goes
 //! to one of them. Operators' programs have them, which are few: groups are asked one by one.
 
-use super::{Subscription, filter};
-use protocol::PeerId;
+use super::Subscription;
+use protocol::{PeerId, filter};
 use std::collections::VecDeque;
-
-/// What a filter of a shared subscription begins with.
-pub const PREFIX: &str = "$share/";
-
-/// Name of the group and filter of a shared subscription; `None` if it is none, or breaks the rules for one
-/// (MQTT-4.8.2-1, MQTT-4.8.2-2).
-pub fn parse(wanted: &str) -> Option<(&str, &str)> {
-    let (group, shared) = wanted.strip_prefix(PREFIX)?.split_once('/')?;
-    let is_group = !group.is_empty() && !group.contains(['+', '#', '\0']);
-    (is_group && filter::is_valid(shared)).then_some((group, shared))
-}
 
 /// All groups.
 #[derive(Debug, Default)]
@@ -30,7 +19,7 @@ struct Group {
 
 impl Group {
     fn filter(&self) -> &str {
-        parse(&self.wanted).map_or("", |(_, filter)| filter)
+        filter::shared(&self.wanted).map_or("", |(_, filter)| filter)
     }
 }
 
@@ -83,25 +72,6 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_group_has_a_name_and_a_filter() {
-        for (wanted, parsed) in [
-            ("$share/g/a/#", Some(("g", "a/#"))),
-            ("$share/현관/+", Some(("현관", "+"))),
-            ("$share/g//", Some(("g", "/"))),
-            ("$share/g", None),
-            ("$share/g/", None),
-            ("$share//a", None),
-            ("$share/g+/a", None),
-            ("$share/#/a", None),
-            ("$share/g/a#", None),
-            ("$shared/g/a", None),
-            ("a", None),
-        ] {
-            assert_eq!(parse(wanted), parsed, "{wanted}");
-        }
-    }
 
     #[test]
     fn members_take_turns_and_those_who_are_not_ready_are_passed_over() {

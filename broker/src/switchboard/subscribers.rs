@@ -92,9 +92,9 @@ impl Subscribers {
 
 #[cfg(test)]
 mod tests {
-    use super::super::filter;
     use super::*;
     use proptest::prelude::*;
+    use protocol::filter;
 
     fn subscription(filter: &str) -> Subscription {
         Subscription { filter: filter.into(), ..Subscription::default() }

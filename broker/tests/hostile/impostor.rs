@@ -18,7 +18,7 @@ const WANTED: &[&str] = &["alice", "bob", "dave", "erin", "olga", "cam-42"];
 fn those_who_may_come_in(scene: &Scene, door: Door, version: Version) {
     let named = forge(&json!({"alg": "HS256", "kid": KEY_ID}), &claims("cam-42"), hs256(NAMED_SECRET.as_bytes()));
     let plain = forge(&json!({"alg": "HS256"}), &claims("cam-42"), hs256(SECRET.as_bytes()));
-    let own = EncodingKey::from_rsa_pem(include_bytes!("../keys/rsa.pem")).unwrap();
+    let own = EncodingKey::from_rsa_pem(include_bytes!("../../../agent/tests/keys/rsa.pem")).unwrap();
     let rs256 = |message: &[u8]| crypto::sign(message, &own, Algorithm::RS256).unwrap();
     let rsa = forge(&json!({"alg": "RS256"}), &claims("cam-42"), rs256);
     for token in [good("cam-42"), named, plain, rsa] {
@@ -113,7 +113,7 @@ fn tokens(id: &str) -> Vec<(&'static str, String)> {
     let signed = |claims: &Value| forge(&json!({"alg": "HS256", "typ": "JWT"}), claims, hs256(SECRET.as_bytes()));
     let whole = signed(&with("sub", "mallory".into()));
     let parts: Vec<&str> = whole.split('.').collect();
-    let public = include_str!("../keys/rsa.pub.pem");
+    let public = include_str!("../../../agent/tests/keys/rsa.pub.pem");
     let der = public.lines().filter(|line| !line.starts_with('-')).collect::<String>();
     let own = rcgen::KeyPair::generate().unwrap();
     let own = EncodingKey::from_ec_pem(own.serialize_pem().as_bytes()).unwrap();

@@ -115,7 +115,7 @@ impl Scene {
             for (flag, value) in [
                 ("--users", file("users.toml", &format!("{others}{mallory}{}", user("olga", "role = \"operator\"")))),
                 ("--jwt-secret", file("secret", SECRET)),
-                ("--jwt-key", file("key.pem", include_str!("../keys/rsa.pub.pem"))),
+                ("--jwt-key", file("key.pem", include_str!("../../../agent/tests/keys/rsa.pub.pem"))),
                 ("--jwks", file("set.json", &set.to_string())),
                 ("--jwt-issuer", ISSUER.into()),
                 ("--jwt-leeway", "5s".into()),

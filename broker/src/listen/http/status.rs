@@ -1,12 +1,12 @@
 //! What operators and probes ask for: whether the broker lives, its figures, its rooms.
 
 use super::Site;
-use crate::access::Role;
-use crate::access::authenticate::{Claim, OPERATOR};
 use crate::audit::{Refused, What};
 use crate::hub::Hub;
 use crate::limits::memory::Level;
 use crate::listen::Arrival;
+use agent::access::Role;
+use agent::access::authenticate::{Claim, OPERATOR};
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::header::{self, HeaderMap};

@@ -6,8 +6,8 @@
 mod files;
 mod names;
 
-use super::CertificateNames;
-use crate::watch::{Cause, Watch};
+use agent::access::CertificateNames;
+use agent::login::watch::{Cause, Watch};
 pub use files::{Files, TlsError};
 use parking_lot::RwLock;
 use std::io;

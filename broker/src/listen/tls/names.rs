@@ -1,6 +1,6 @@
 //! Whom a client certificate names.
 
-use crate::listen::CertificateNames;
+use agent::access::CertificateNames;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tracing::debug;
 use x509_parser::extensions::GeneralName;

@@ -13,7 +13,7 @@
 //! further than a minute from getting in. Half an hour without a failure forgets them, and so does
 //! a success, of its own count of name and address. Memory is bounded: what failed longest ago goes.
 
-use crate::limits::source::Source;
+use crate::access::source::Source;
 use lru::LruCache;
 use std::time::{Duration, Instant};
 

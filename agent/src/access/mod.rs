@@ -4,6 +4,7 @@ pub mod authenticate;
 pub mod authorize;
 pub mod glob;
 pub mod rights;
+pub mod source;
 
 use protocol::{PeerId, Timestamp};
 use rights::Rights;
@@ -77,6 +78,27 @@ pub struct Identity {
     /// What its credentials give; none for an anonymous peer and for the one operator that exists
     /// while no users are configured. Shared: all clients of a user have the same.
     pub grant: Option<Arc<Grant>>,
+}
+
+/// Whom a verified client certificate names (RFC 5280 §4.1.2.6 and §4.2.1.6), each as written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CertificateNames {
+    /// The subject's common name; the last if there are several, being the most specific.
+    pub common_name: Option<String>,
+    /// Alternative names of type dNSName.
+    pub dns: Vec<String>,
+    /// Alternative names of type uniformResourceIdentifier.
+    pub uri: Vec<String>,
+    /// Alternative names of type rfc822Name.
+    pub email: Vec<String>,
+}
+
+impl CertificateNames {
+    /// All names, the common name first.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let alternative = self.dns.iter().chain(&self.uri).chain(&self.email);
+        self.common_name.iter().chain(alternative).map(String::as_str)
+    }
 }
 
 impl Identity {

@@ -14,7 +14,7 @@ pub mod tokens;
 pub mod users;
 
 use super::{Grant, Identity, Principal, Role};
-use crate::listen::CertificateNames;
+use crate::access::CertificateNames;
 use protocol::{PeerId, Timestamp};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;

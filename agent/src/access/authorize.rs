@@ -2,7 +2,7 @@
 //! who is in which room now.
 
 use super::{Identity, Role};
-use crate::switchboard::{filter, shared};
+use protocol::filter;
 use protocol::topic::{self, Inbox};
 use protocol::{ErrorCode, Topic, TopicError};
 
@@ -52,8 +52,8 @@ impl Rules {
     /// # Errors
     /// Why not.
     pub fn subscribe(&self, who: &Identity, wanted: &str) -> Result<(), NotGranted> {
-        if wanted.starts_with(shared::PREFIX) {
-            return match (who.role, shared::parse(wanted)) {
+        if wanted.starts_with(filter::SHARED) {
+            return match (who.role, filter::shared(wanted)) {
                 (Role::Peer, _) => Err(NotGranted::Shared),
                 (Role::Operator, None) => Err(NotGranted::Invalid),
                 (Role::Operator, Some(_)) => Ok(()),

@@ -1,9 +1,20 @@
 //! Topic filters by MQTT 4.7: which are valid, what they match, and which lies within which.
 
-use protocol::topic;
+use crate::topic;
 
 /// Most levels that a filter may have; the tree of subscribers is walked by recursion.
 pub const MAX_LEVELS: usize = 128;
+
+/// What the filter of a shared subscription begins with (MQTT 5.0, 4.8.2).
+pub const SHARED: &str = "$share/";
+
+/// Name of the group and filter of a shared subscription; `None` if it is none, or breaks the rules for one
+/// (MQTT-4.8.2-1, MQTT-4.8.2-2).
+pub fn shared(wanted: &str) -> Option<(&str, &str)> {
+    let (group, shared) = wanted.strip_prefix(SHARED)?.split_once('/')?;
+    let is_group = !group.is_empty() && !group.contains(['+', '#', '\0']);
+    (is_group && is_valid(shared)).then_some((group, shared))
+}
 
 /// Whether a filter is well formed: `#` alone at the end, `+` alone in its level, not empty, no NUL,
 /// and not deeper than [`MAX_LEVELS`].
@@ -89,6 +100,25 @@ mod tests {
         assert!(is_valid(&"/".repeat(MAX_LEVELS - 1)) && !is_valid(&"/".repeat(MAX_LEVELS)));
         for filter in ["", "sport/tennis#", "sport/tennis/#/ranking", "sport+", "a\0b"] {
             assert!(!is_valid(filter), "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_group_has_a_name_and_a_filter() {
+        for (wanted, parsed) in [
+            ("$share/g/a/#", Some(("g", "a/#"))),
+            ("$share/현관/+", Some(("현관", "+"))),
+            ("$share/g//", Some(("g", "/"))),
+            ("$share/g", None),
+            ("$share/g/", None),
+            ("$share//a", None),
+            ("$share/g+/a", None),
+            ("$share/#/a", None),
+            ("$share/g/a#", None),
+            ("$shared/g/a", None),
+            ("a", None),
+        ] {
+            assert_eq!(shared(wanted), parsed, "{wanted}");
         }
     }
 

@@ -5,19 +5,21 @@
 //! are counted where the check ends, also if the one who asked has not waited for the answer.
 
 pub mod files;
+pub mod operator;
+pub mod watch;
 
 use crate::access::Grant;
 use crate::access::authenticate::throttle::{Attempt, Throttle, Verdict};
 use crate::access::authenticate::{Claim, Denied, Person, Step, Ways, tokens};
-use crate::hub;
-use crate::limits::source::{Exempt, Source};
+use crate::access::source::{Exempt, Source};
 use files::{Access, FilesError};
 use parking_lot::{Mutex, RwLock};
+use protocol::Timestamp;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use zeroize::Zeroizing;
@@ -136,7 +138,7 @@ impl Login {
         let user = claim.user.filter(|user| !user.is_empty());
         let password = claim.password.filter(|password| !password.is_empty());
         if user.is_none() && password.is_none() {
-            return match ways.judge(claim, hub::now().wall)? {
+            return match ways.judge(claim, wall())? {
                 Step::Known(person) => Ok(person), // nothing was said that could be guessed
                 Step::Check(_) => Err(Denied::Credentials.into()),
             };
@@ -145,7 +147,7 @@ impl Login {
         let is_exempt = self.exempt.source(address).is_none();
         let attempt = Attempt { address: address.into(), is_exempt, user: user.filter(|_| !is_token) };
         self.wait_for_its_time(attempt).await?;
-        let check = match ways.judge(claim, hub::now().wall) {
+        let check = match ways.judge(claim, wall()) {
             Ok(Step::Known(person)) => {
                 self.throttle.lock().succeeded(attempt);
                 return Ok(person);
@@ -153,7 +155,7 @@ impl Login {
             Ok(Step::Check(check)) => check,
             Err(denied) => {
                 if denied.is_guess() {
-                    let hold = self.throttle.lock().failed(attempt, Instant::now());
+                    let hold = self.throttle.lock().failed(attempt, instant());
                     sleep(hold).await;
                 }
                 return Err(denied.into());
@@ -182,7 +184,7 @@ impl Login {
                 throttle.succeeded(attempt);
                 Duration::ZERO
             } else {
-                throttle.failed(attempt, Instant::now())
+                throttle.failed(attempt, instant())
             };
             drop((throttle, permit));
             (ways.checked(&name, is_right), hold)
@@ -193,7 +195,7 @@ impl Login {
     }
 
     fn verdict(&self, attempt: Attempt<'_>) -> Verdict {
-        self.throttle.lock().ask(attempt, Instant::now())
+        self.throttle.lock().ask(attempt, instant())
     }
 
     async fn wait_for_its_time(&self, attempt: Attempt<'_>) -> Result<(), NotLetIn> {
@@ -217,6 +219,17 @@ impl Login {
         *line.by_address.entry(address).or_default() += 1;
         Ok(Place { line: &self.line, address })
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "here the clock comes in")]
+/// The time of day.
+pub(crate) fn wall() -> Timestamp {
+    Timestamp::from(SystemTime::now())
+}
+
+#[expect(clippy::disallowed_methods, reason = "here the clock comes in")]
+fn instant() -> Instant {
+    Instant::now()
 }
 
 /// The attempt without what it borrows.

@@ -1,9 +1,9 @@
 //! The files that say who may come in, read from disk.
 
+use super::operator::{self, TokenError};
 use crate::access::authenticate::Ways;
 use crate::access::authenticate::tokens::{Key, KeyError, Tokens};
 use crate::access::authenticate::users::{Users, UsersError};
-use crate::operator::{self, TokenError};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
