@@ -1,6 +1,6 @@
 # `make test` is everything that must hold, from a fresh Debian machine on.
 .DEFAULT_GOAL := help
-.PHONY: help run test tools check rust web e2e cameras bench faults fuzz simulate soak
+.PHONY: help run test tools check rust web e2e cameras bench faults fuzz simulate soak test-engines
 
 FUZZ_SECONDS ?= 600
 SIMULATION_STEPS ?= 10000000
@@ -42,6 +42,9 @@ cameras: ## the camera's tests on release builds, at length: each rate over 10 s
 	cd web && built="$$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release" && \
 	  DUET_BROKER="$$built/broker" DUET_CAMERA="$$built/camera" DUET_VIEWERS=50 DUET_MEASURED_MS=10000 \
 	  node --test --test-reporter=spec e2e/camera.test.mjs
+
+test-engines: ## rooms over RabbitMQ itself, which asks the agent who may do what (Debian's rabbitmq-server)
+	cargo test -p agent --test rabbitmq --locked -- --ignored
 
 bench: ## figures, see BENCHMARKS.md; BENCH="--quick" or other flags of the load
 	cargo bench -p broker --bench load -- $(BENCH)

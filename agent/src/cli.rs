@@ -1,14 +1,19 @@
 //! What the program is told: flags and environment, read and judged before anything connects.
 
+mod hooks;
+
+use agent::hooks::gate::Own;
 use agent::ice::{Ice, IceUrl, Secret, Turn};
 use agent::service::{BrokerUrl, Login, Options, Password, StoreOptions, Version};
 use agent::store::redis::StoreUrl;
 use agent::store::turn::Terms;
 use anyhow::Context;
 use clap::{Args, Parser, ValueEnum};
+pub(crate) use hooks::HooksSettings;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
+use zeroize::Zeroizing;
 
 /// Where the password is looked for when no file is named.
 const PASSWORD: &str = "DUET_AGENT_PASSWORD";
@@ -64,6 +69,9 @@ struct Flags {
 
     #[command(flatten)]
     store: StoreFlags,
+
+    #[command(flatten)]
+    hooks: hooks::HooksFlags,
 
     /// Certificates to trust instead of the system's, as PEM; for mqtts, wss and rediss
     #[arg(long, value_name = "FILE")]
@@ -176,6 +184,8 @@ fn secret(flag: &str, file: &Path) -> anyhow::Result<Secret> {
 /// What the flags mean.
 pub(crate) struct Settings {
     pub(crate) service: Options,
+    /// The hooks, and how agents show themselves to them.
+    pub(crate) hooks: Option<(HooksSettings, Own)>,
     pub(crate) log: EnvFilter,
 }
 
@@ -193,6 +203,17 @@ impl Flags {
             None => password.unwrap_or_default(),
         };
         let login = self.username.map(|username| Login { username, password });
+        let own = login.as_ref().map(|login| Own {
+            user: login.username.clone(),
+            password: Zeroizing::new(login.password.clone()),
+            client: self.id.clone(),
+        });
+        let hooks = self.hooks.settings()?.zip(own);
+        if hooks.as_ref().is_some_and(|(_, own)| own.password.is_empty()) {
+            anyhow::bail!(
+                "--http: the agent comes in by --username and a password; give --password-file, or set {PASSWORD}"
+            );
+        }
         let store = self.store.options(store_password)?;
         let version = match (self.mqtt, &store) {
             (Some(Mqtt::Five), None) => anyhow::bail!(
@@ -207,6 +228,7 @@ impl Flags {
         let (broker, client_id, ca_file) = (self.broker, self.id, self.ca_file);
         Ok(Settings {
             service: Options { broker, client_id, login, ca_file, version, store, terms },
+            hooks,
             log: EnvFilter::try_new(&self.log).context("--log")?,
         })
     }

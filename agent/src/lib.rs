@@ -7,6 +7,8 @@
 //!    │
 //! room       one room: (state, event, now) → (state, effects)
 //!
+//! hooks      MQTT engines of others ask over HTTP who may come in and what it may
+//!    │
 //! login      people let in, in time: files read again, passwords checked, guesses slowed down
 //!    │
 //! access     who a client is and what it may; decides the same for the broker and for the hooks
@@ -18,6 +20,8 @@
 
 #[cfg(feature = "doors")]
 pub mod access;
+#[cfg(feature = "service")]
+pub mod hooks;
 pub mod ice;
 #[cfg(feature = "doors")]
 pub mod login;

@@ -3,6 +3,7 @@
 
 use super::line::{Handle, News};
 use super::wire::{Message, Receipt};
+use crate::hooks::seats::Ask;
 use crate::store::turn::{Heard, Terms};
 use crate::store::work::{Outside, Task, Unsaid, work};
 use crate::store::{Due, Publication, SPEAK, Store, StoreError};
@@ -20,6 +21,8 @@ use tracing::{debug, info, trace, warn};
 
 /// Rooms that are worked on at once; what is heard beyond that waits.
 const ROOMS: usize = 1024;
+/// Questions of hooks that are answered at once; more wait.
+const QUESTIONS: usize = 1024;
 /// Tasks of a room that make one turn.
 const TURN: usize = 64;
 /// How long the broker may take to show what it keeps.
@@ -31,6 +34,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Drive<S> {
     agent: Rc<Agent<S>>,
     news: mpsc::Receiver<News>,
+    /// What authorisation hooks ask of the rooms.
+    asked: mpsc::Receiver<Ask>,
     /// Rooms that the broker shows, until it is known which it does not.
     shown: Option<HashSet<RoomId>>,
     listening: bool,
@@ -57,7 +62,14 @@ type Tasks = VecDeque<Task<(Receipt, u64)>>;
 type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
 
 impl<S: Store + 'static> Drive<S> {
-    pub(super) fn new(store: S, terms: Terms, line: Handle, news: mpsc::Receiver<News>, run: String) -> Self {
+    pub(super) fn new(
+        store: S,
+        terms: Terms,
+        line: Handle,
+        news: mpsc::Receiver<News>,
+        asked: mpsc::Receiver<Ask>,
+        run: String,
+    ) -> Self {
         let agent = Agent {
             store,
             terms,
@@ -69,13 +81,14 @@ impl<S: Store + 'static> Drive<S> {
             troubles: Cell::new(0),
             began: Cell::new(None),
         };
-        Self { agent: Rc::new(agent), news, shown: None, listening: false }
+        Self { agent: Rc::new(agent), news, asked, shown: None, listening: false }
     }
 
     /// Drives the rooms until the connection's side ends.
     pub(super) async fn run(mut self) {
         let mut rooms = FuturesUnordered::<Doing<RoomId>>::new();
         let mut asking = FuturesUnordered::<Doing<Asked>>::new();
+        let mut answering = FuturesUnordered::<Doing<Vec<(RoomId, Heard)>>>::new();
         let mut show_at = None;
         let mut is_asking = false;
         loop {
@@ -119,6 +132,13 @@ impl<S: Store + 'static> Drive<S> {
                         found.into_iter().filter_map(|room| self.agent.add(room, Heard::Forgotten, None)).collect()
                     }
                 },
+                Some(ask) = self.asked.recv(), if answering.len() < QUESTIONS => {
+                    answering.push(self.agent.clone().answer(ask));
+                    Vec::new()
+                }
+                Some(follows) = answering.next() => {
+                    follows.into_iter().filter_map(|(room, heard)| self.agent.add(room, heard, None)).collect()
+                }
                 () = tokio::time::sleep_until(sweep_at), if self.listening && !is_asking => {
                     is_asking = true;
                     // What becomes due meanwhile sets it to sooner.
@@ -256,6 +276,40 @@ impl<S: Store + 'static> Agent<S> {
         })
     }
 
+    /// Answers what hooks ask; what is to be done in rooms then. Who asks is told nothing while the store does not answer.
+    fn answer(self: Rc<Self>, ask: Ask) -> Doing<Vec<(RoomId, Heard)>> {
+        Box::pin(async move {
+            match ask {
+                Ask::Members { room, answer } => match self.store.look(&room).await {
+                    Ok(look) => {
+                        let seats = look.kept.iter().flat_map(|kept| kept.room.seats());
+                        let _ = answer.send(seats.map(|(_, seat)| seat.peer().clone()).collect());
+                        // What another agent left unsaid is for the one that looked to say; its own is being said.
+                        let is_anothers = !look.speak.is_empty() && !self.tasks.borrow().contains_key(&room);
+                        if is_anothers { vec![(room, Heard::Due)] } else { Vec::new() }
+                    }
+                    Err(error) => unanswered(&error),
+                },
+                Ask::SeatsOf { peer, answer } => match self.store.rooms_of(&peer).await {
+                    Ok(rooms) => {
+                        let _ = answer.send(rooms.len());
+                        Vec::new()
+                    }
+                    Err(error) => unanswered(&error),
+                },
+                Ask::Ended { peer, lost } => loop {
+                    match self.store.rooms_of(&peer).await {
+                        Ok(rooms) => {
+                            let ended = |room| (room, Heard::Ended { peer: peer.clone(), lost });
+                            break rooms.into_iter().map(ended).collect();
+                        }
+                        Err(error) => self.trouble(&error).await,
+                    }
+                },
+            }
+        })
+    }
+
     /// A store that began later than it did has lost everything; what the broker shows of rooms is then gone, too.
     fn notice(&self, began: u64) {
         if self.began.replace(Some(began)).is_some_and(|before| before != began) {
@@ -314,6 +368,11 @@ pub(super) fn now() -> Timestamp {
 #[expect(clippy::disallowed_methods, reason = "here the clock comes in")]
 fn instant() -> Instant {
     Instant::now()
+}
+
+fn unanswered(error: &StoreError) -> Vec<(RoomId, Heard)> {
+    debug!(%error, "a question of hooks is not answered");
+    Vec::new()
 }
 
 /// Ready at `at`; never, if there is none.

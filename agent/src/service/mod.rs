@@ -25,6 +25,7 @@ pub use broker_url::{BrokerUrl, BrokerUrlError};
 pub use tls::TlsError;
 pub use wire::Version;
 
+use crate::hooks::seats::Ask;
 use crate::store::memory::Memory;
 use crate::store::redis::{Redis, StoreSetupError, StoreUrl, Unready};
 use crate::store::turn::Terms;
@@ -138,13 +139,14 @@ pub enum ServiceError {
 /// How long the last messages may take to go out at the end.
 const FAREWELL: Duration = Duration::from_millis(1500);
 /// Runs the agent until `stop` is ready; `connected` is called whenever it listens at the broker,
-/// at the start and again after every loss.
+/// at the start and again after every loss. What is `asked` of the rooms meanwhile is answered.
 ///
 /// # Errors
 /// What only a person can put right.
 pub async fn run(
     options: Options,
     connected: impl Fn(&BrokerUrl) + Send + 'static,
+    asked: mpsc::Receiver<Ask>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServiceError> {
     let Options { broker, client_id, login, ca_file, version, store, terms } = options;
@@ -152,7 +154,7 @@ pub async fn run(
     match store {
         None => {
             let store = Memory::new(drive::now);
-            serve(wire, broker, store, terms, client_id, connected, stop).await
+            serve(wire, broker, (store, client_id), terms, connected, asked, stop).await
         }
         Some(StoreOptions { url, prefix, username, password }) => {
             let password = password.as_ref().map(|Password(password)| password.as_str());
@@ -165,7 +167,7 @@ pub async fn run(
                 Err(Unready::Refused(why)) => return Err(ServiceError::StoreRefused { store: url.to_string(), why }),
                 Err(Unready::Away(error)) => warn!(store = %url, %error, "the store does not answer yet"),
             }
-            serve(wire, broker, store, terms, run, connected, stop).await
+            serve(wire, broker, (store, run), terms, connected, asked, stop).await
         }
     }
 }
@@ -173,16 +175,16 @@ pub async fn run(
 async fn serve<S: Store + 'static>(
     wire: (wire::Sender, wire::Wire),
     broker: BrokerUrl,
-    store: S,
+    (store, run): (S, String),
     terms: Terms,
-    run: String,
     connected: impl Fn(&BrokerUrl) + Send + 'static,
+    asked: mpsc::Receiver<Ask>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServiceError> {
     let (news, hears) = mpsc::channel(line::HEARD);
     let (handle, line) = line::Line::new(wire, broker, news, connected);
     let mut line = tokio::spawn(line.keep());
-    let drive = drive::Drive::new(store, terms, handle.clone(), hears, run);
+    let drive = drive::Drive::new(store, terms, handle.clone(), hears, asked, run);
     tokio::select! {
         ended = &mut line => return ended?,
         () = drive.run() => return line.await?,
