@@ -206,3 +206,42 @@ async fn an_engine_that_does_not_say_who_took_a_place_is_not_believed_while_the_
         assert_eq!(world.rooms.lock().is_away("lobby", client), away, "{client}");
     }
 }
+
+#[tokio::test]
+async fn rabbitmq_opens_nothing_but_ones_own_queue_and_the_exchange_of_mqtt() {
+    let world = World::with_users().await;
+    let form = "application/x-www-form-urlencoded";
+    for (what, body, answer) in [
+        ("user", "username=alice&password=s3cret&vhost=%2F", "deny"), // over AMQP
+        ("user", "username=alice&password=s3cret&vhost=%2F&client_id=", "deny"),
+        ("user", "username=olga&password=s3cret&vhost=%2F&client_id=olga", "allow monitoring"),
+        ("vhost", "username=alice&vhost=%2F&ip=127.0.0.1", "deny"),
+        ("vhost", "username=stranger&vhost=%2F&ip=127.0.0.1&client_id=stranger", "deny"),
+        (
+            "resource",
+            "username=alice&client_id=alice&resource=queue&name=mqtt-subscription-aliceqos0&permission=read",
+            "allow",
+        ),
+        (
+            "resource",
+            "username=alice&client_id=alice&resource=queue&name=mqtt-subscription-bobqos1&permission=read",
+            "deny",
+        ),
+        ("resource", "username=alice&client_id=alice&resource=queue&name=other&permission=configure", "deny"),
+        ("resource", "username=alice&client_id=alice&resource=exchange&name=amq.topic&permission=configure", "deny"),
+        ("resource", "username=alice&client_id=alice&resource=exchange&name=amq.direct&permission=write", "deny"),
+        (
+            "topic",
+            "username=alice&resource=topic&name=other&permission=write&routing_key=rooms.lobby.bob.alice&variable_map.client_id=alice",
+            "deny",
+        ),
+        (
+            "topic",
+            "username=alice&resource=topic&name=amq.topic&permission=write&routing_key=rooms.lobby.bob.alice",
+            "deny",
+        ),
+    ] {
+        let heard = world.ask(&format!("/hooks/rabbitmq/{what}"), form, None, body.as_bytes()).await;
+        assert_eq!(heard.body, answer, "{what} {body}");
+    }
+}
