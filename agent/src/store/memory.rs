@@ -2,7 +2,7 @@
 //! a store for one agent. The scripts in `script/` do the same in Redis.
 
 use super::{DUE, Due, Entry, Kept, Look, SPEAK, Spoken, Store, StoreError, Write, Written};
-use protocol::{RoomId, Timestamp};
+use protocol::{PeerId, RoomId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -100,6 +100,12 @@ impl Records {
         Due { rooms, next: self.due.first().map(|(due, _)| due.since(now)), began: self.began }
     }
 
+    /// See [`Store::rooms_of`].
+    pub fn rooms_of(&self, peer: &PeerId) -> Vec<RoomId> {
+        let has = |record: &Record| record.kept.as_ref().is_some_and(|kept| kept.room.seat(peer.as_str()).is_some());
+        self.rooms.iter().filter(|(_, record)| has(record)).map(|(room, _)| room.clone()).collect()
+    }
+
     /// See [`Store::rooms`].
     pub fn rooms(&self) -> Vec<RoomId> {
         self.rooms.iter().filter(|(_, record)| record.kept.is_some()).map(|(room, _)| room.clone()).collect()
@@ -191,6 +197,10 @@ impl Store for Memory {
 
     async fn due(&self) -> Result<Due, StoreError> {
         Ok(self.records().due((self.clock)()))
+    }
+
+    async fn rooms_of(&self, peer: &PeerId) -> Result<Vec<RoomId>, StoreError> {
+        Ok(self.records().rooms_of(peer))
     }
 
     async fn rooms(&self) -> Result<Vec<RoomId>, StoreError> {

@@ -156,6 +156,9 @@ pub trait Store {
     /// The rooms in which time has changed something, or in which something was left unsaid.
     fn due(&self) -> impl Future<Output = Result<Due, StoreError>>;
 
+    /// The rooms in which a peer has a seat.
+    fn rooms_of(&self, peer: &PeerId) -> impl Future<Output = Result<Vec<RoomId>, StoreError>>;
+
     /// All rooms in which somebody has a seat.
     fn rooms(&self) -> impl Future<Output = Result<Vec<RoomId>, StoreError>>;
 }

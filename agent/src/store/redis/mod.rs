@@ -17,7 +17,7 @@ mod script;
 pub use address::{StoreSetupError, StoreUrl, StoreUrlError};
 
 use super::{Due, Look, Spoken, Store, StoreError, Write, Written};
-use protocol::RoomId;
+use protocol::{PeerId, RoomId};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 use script::{Keys, Scripts};
@@ -146,19 +146,28 @@ impl Store for Redis {
         Ok(all)
     }
 
+    async fn rooms_of(&self, peer: &PeerId) -> Result<Vec<RoomId>, StoreError> {
+        // No peer id has a space in it, and `!` is the next character.
+        self.seats(&format!("[{peer} "), &format!("({peer}!")).await
+    }
+
     async fn rooms(&self) -> Result<Vec<RoomId>, StoreError> {
-        let mut pipe = redis::pipe();
-        for partition in self.partitions() {
-            pipe.cmd("ZRANGE").arg(script::seats(&self.prefix, partition)).arg(0).arg(-1);
-        }
-        let found: Vec<Vec<String>> = pipe.query_async(&mut self.connection.clone()).await.map_err(away)?;
-        // No peer id has a space in it.
-        let names = found.iter().flatten().filter_map(|seat| seat.split_once(' ')?.1.parse().ok());
-        Ok(names.collect::<BTreeSet<RoomId>>().into_iter().collect())
+        self.seats("-", "+").await
     }
 }
 
 impl Redis {
+    /// The rooms of the seats from one to another, in the order of "peer room".
+    async fn seats(&self, from: &str, to: &str) -> Result<Vec<RoomId>, StoreError> {
+        let mut pipe = redis::pipe();
+        for partition in self.partitions() {
+            pipe.cmd("ZRANGEBYLEX").arg(script::seats(&self.prefix, partition)).arg(from).arg(to);
+        }
+        let found: Vec<Vec<String>> = pipe.query_async(&mut self.connection.clone()).await.map_err(away)?;
+        let names = found.iter().flatten().filter_map(|seat| seat.split_once(' ')?.1.parse().ok());
+        Ok(names.collect::<BTreeSet<RoomId>>().into_iter().collect())
+    }
+
     /// What every script about a room is told.
     fn head<'a>(&'a self, room: &'a RoomId) -> [&'a str; 3] {
         [&self.me, script::SPEAK_MS, room.as_str()]

@@ -7,7 +7,7 @@ use agent::store::turn::{Heard, Terms};
 use agent::store::work::{Outside, Task, Unsaid, work};
 use agent::store::{Due, Look, Publication, Spoken, Store, StoreError, Write, Written};
 use fastrand::Rng;
-use protocol::{RoomId, Timestamp};
+use protocol::{PeerId, RoomId, Timestamp};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
@@ -200,6 +200,11 @@ impl Store for Model {
 
     async fn due(&self) -> Result<Due, StoreError> {
         self.ask(|common, now| common.records.due(now)).await
+    }
+
+    async fn rooms_of(&self, peer: &PeerId) -> Result<Vec<RoomId>, StoreError> {
+        let peer = peer.clone();
+        self.ask(move |common, _| common.records.rooms_of(&peer)).await
     }
 
     async fn rooms(&self) -> Result<Vec<RoomId>, StoreError> {
