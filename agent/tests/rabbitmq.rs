@@ -1,6 +1,9 @@
 //! Rooms over a RabbitMQ that asks the agent who may do what, with the configuration that is shipped for it. Needs
 //! `rabbitmq-server` 3.10 (Debian 12), so it runs by `make test-engines` only.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+#![allow(clippy::disallowed_methods, reason = "real programs need real deadlines")]
+
 use rumqttc::{Client, Event, LastWill, MqttOptions, Packet, QoS, SubscribeReasonCode};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};

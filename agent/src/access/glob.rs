@@ -113,6 +113,7 @@ impl fmt::Debug for Glob {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a time to begin with")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -156,6 +156,7 @@ fn wait_after(failures: u32, free: u32, longest: Duration) -> Duration {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a time to begin with")]
 mod tests {
     use super::*;
     use proptest::prelude::*;
