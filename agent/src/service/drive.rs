@@ -27,6 +27,8 @@ const QUESTIONS: usize = 1024;
 const TURN: usize = 64;
 /// How long the broker may take to show what it keeps.
 const SHOWING: Duration = Duration::from_secs(2);
+/// Between two questions what is due: among many rooms one is due at every moment.
+const PACE: Duration = Duration::from_millis(100);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -91,8 +93,9 @@ impl<S: Store + 'static> Drive<S> {
         let mut answering = FuturesUnordered::<Doing<Vec<(RoomId, Heard)>>>::new();
         let mut show_at = None;
         let mut is_asking = false;
+        let mut paced = instant();
         loop {
-            let sweep_at = self.agent.sweep.get();
+            let sweep_at = self.agent.sweep.get().max(paced);
             let begin: Vec<RoomId> = tokio::select! {
                 news = self.news.recv(), if rooms.len() < ROOMS => match news {
                     None => return,
@@ -141,6 +144,7 @@ impl<S: Store + 'static> Drive<S> {
                 }
                 () = tokio::time::sleep_until(sweep_at), if self.listening && !is_asking => {
                     is_asking = true;
+                    paced = instant() + PACE;
                     // What becomes due meanwhile sets it to sooner.
                     self.agent.sweep.set(instant() + SPEAK);
                     asking.push(self.agent.clone().ask_due());
