@@ -245,3 +245,16 @@ async fn rabbitmq_opens_nothing_but_ones_own_queue_and_the_exchange_of_mqtt() {
         assert_eq!(heard.body, answer, "{what} {body}");
     }
 }
+
+#[tokio::test]
+async fn a_star_in_a_routing_key_is_a_wildcard_and_nobodys_name() {
+    let world = World::with(|access, _| access.anonymous = true).await;
+    let form = "application/x-www-form-urlencoded";
+    for (key, answer) in [("rooms.*.*.*", "deny"), ("rooms.*.zoe.*", "deny"), ("rooms.lobby.agent.*", "deny")] {
+        let body = format!(
+            "resource=topic&name=amq.topic&permission=read&routing_key={key}&variable_map.client_id=*&username="
+        );
+        let heard = world.ask("/hooks/rabbitmq/topic", form, None, body.as_bytes()).await;
+        assert_eq!(heard.body, answer, "{key} for the peer *");
+    }
+}

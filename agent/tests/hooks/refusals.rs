@@ -43,8 +43,8 @@ async fn no_is_said_in_the_words_of_each_engine() {
 #[tokio::test]
 async fn broken_questions_are_answered_with_no() {
     let world = World::with(|access, _| access.anonymous = true).await;
-    let huge = format!("{{\"clientid\":\"zoe\",\"username\":\"{}\"}}", "x".repeat(MAX_BODY));
-    let huge_form = format!("clientid=zoe&client_id=zoe&username={}", "x".repeat(MAX_BODY));
+    let huge = format!("{{\"clientid\":\"zoe\",\"client_id\":\"zoe\",\"more\":\"{}\"}}", "x".repeat(MAX_BODY));
+    let huge_form = format!("clientid=zoe&client_id=zoe&more={}", "x".repeat(MAX_BODY));
     for engine in Engine::ALL {
         for (content_type, hook, body) in [
             (JSON, Some("auth_on_register"), ""),
