@@ -5,17 +5,24 @@
 //! -v`, and the machine itself. Memory that the allocator keeps for reuse is free, though the kernel counts it as used:
 //! what is in use, the allocator's own count says.
 
-use cap::Cap;
-use std::alloc::System;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use tikv_jemalloc_ctl::{epoch, stats};
+use tikv_jemallocator::Jemalloc;
 
-/// The system's allocator, and how many bytes it has given out.
+/// It knows what it has given out without counting at each allocation, reserves few addresses, and gives back what lies idle.
 #[global_allocator]
-static HEAP: Cap<System> = Cap::new(System, usize::MAX);
+static HEAP: Jemalloc = Jemalloc;
 
 /// Least that is kept free, unless that is more than half: what may come in between two looks.
 const LEAST_RESERVE: u64 = 16 << 20;
+
+/// What a newcomer takes at most: what it says, its buffers and its session.
+const MOST_OF_ONE: u64 = 256 << 10;
+
+/// So many may come in between two looks however near the limit is: the reserve holds them, and a look takes longer than
+/// letting somebody in.
+const LEAST_BETWEEN_LOOKS: u64 = 16;
 
 /// How it stands with memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -175,9 +182,8 @@ pub struct Memory {
     level: AtomicU8,
     used: AtomicU64,
     limit: AtomicU64,
-    /// What the allocator may have given out before it is tight, though nobody has looked: a crowd comes in faster than
-    /// anybody looks.
-    enough_until: AtomicU64,
+    /// How many more may come in before somebody has to look: a crowd comes in faster than the next look by itself.
+    enough_for: AtomicI64,
 }
 
 impl Memory {
@@ -195,8 +201,7 @@ impl Memory {
         limits.extend((addresses < 1 << 62).then_some((Count::Addresses, addresses)));
         let base = kernel.resident().unwrap_or_default().saturating_sub(live);
         let (level, used, limit) = (AtomicU8::new(0), AtomicU64::new(0), AtomicU64::new(u64::MAX));
-        let enough_until = AtomicU64::new(u64::MAX);
-        let memory = Self { kernel, limits, base, level, used, limit, enough_until };
+        let memory = Self { kernel, limits, base, level, used, limit, enough_for: AtomicI64::new(i64::MAX) };
         memory.look_at(live);
         memory
     }
@@ -207,7 +212,7 @@ impl Memory {
     }
 
     fn look_at(&self, live: u64) -> Level {
-        let before = self.looked();
+        let before = self.level();
         let kept = self.kernel.resident().unwrap_or_default().saturating_sub(live + self.base);
         let looks = self.limits.iter().filter_map(|(count, limit)| {
             let measured = self.kernel.measure(count)?;
@@ -220,22 +225,21 @@ impl Memory {
         self.limit.store(worst.limit, Ordering::Relaxed);
         self.level.store(level as u8, Ordering::Relaxed);
         let until_tight = worst.limit.saturating_sub(worst.reserve()).saturating_sub(worst.used());
-        self.enough_until.store(live.saturating_add(until_tight), Ordering::Relaxed);
+        let enough_for = (until_tight / MOST_OF_ONE).max(LEAST_BETWEEN_LOOKS);
+        self.enough_for.store(i64::try_from(enough_for).unwrap_or(i64::MAX), Ordering::Relaxed);
         level
     }
 
-    /// How it stands: as at the last look, or tight, if so much has been given out since.
-    pub fn level(&self) -> Level {
-        match self.looked() {
-            Level::Ample if live() > self.enough_until.load(Ordering::Relaxed) => {
-                self.level.store(Level::Tight as u8, Ordering::Relaxed); // until a look says otherwise
-                Level::Tight
-            }
+    /// How it stands now that somebody wants to come in.
+    pub fn for_newcomer(&self) -> Level {
+        match self.level() {
+            Level::Ample if self.enough_for.fetch_sub(1, Ordering::Relaxed) <= 0 => self.look(),
             level => level,
         }
     }
 
-    fn looked(&self) -> Level {
+    /// How it stood at the last look.
+    pub fn level(&self) -> Level {
         match self.level.load(Ordering::Relaxed) {
             0 => Level::Ample,
             1 => Level::Tight,
@@ -256,7 +260,7 @@ impl Memory {
 
 /// Bytes that the allocator has given out.
 fn live() -> u64 {
-    HEAP.allocated() as u64
+    epoch::advance().and_then(|_| stats::allocated::read()).unwrap_or_default() as u64
 }
 
 #[cfg(test)]
@@ -356,6 +360,18 @@ mod tests {
         assert_eq!(memory.look_at(28 * MIB), Level::Critical);
         assert_eq!(memory.look_at(8 * MIB), Level::Ample);
         assert_eq!(memory.used() / MIB, 43);
+    }
+
+    #[test]
+    fn a_crowd_is_looked_at_before_it_takes_what_is_left() {
+        let (folder, kernel) = kernel(&[("proc/meminfo", "MemTotal: 65536 kB\n")]);
+        let memory = Memory::within(kernel, None, u64::MAX, 0);
+        assert_eq!((memory.level(), memory.used() / MIB), (Level::Tight, 50));
+        std::fs::write(folder.path().join("proc/self/status"), "VmRSS: 20480 kB\n").unwrap();
+        assert_eq!(memory.look_at(0), Level::Ample); // 28 MiB until it is tight
+        std::fs::write(folder.path().join("proc/self/status"), "VmRSS: 409600 kB\n").unwrap();
+        let let_in = (0..1000).take_while(|_| memory.for_newcomer() == Level::Ample).count() as u64;
+        assert_eq!(let_in, 28 * MIB / MOST_OF_ONE);
     }
 
     #[test]

@@ -139,7 +139,7 @@ pub(super) async fn receive<S: Transport>(
     };
 
     let is_operator = identity.role == Role::Operator;
-    let admitted = match hub.memory.level() {
+    let admitted = match hub.memory.for_newcomer() {
         Level::Tight | Level::Critical if !is_operator => Err(Full::Memory),
         _ => place.admit(arrival.transport, is_operator),
     };
