@@ -1,6 +1,6 @@
 # `make test` is everything that must hold, from a fresh Debian machine on.
 .DEFAULT_GOAL := help
-.PHONY: help run test tools check rust web e2e cameras bench faults fuzz simulate soak test-engines
+.PHONY: help run test tools check rust web e2e cameras bench faults fuzz simulate soak test-engines deployment
 
 FUZZ_SECONDS ?= 600
 SIMULATION_STEPS ?= 10000000
@@ -13,7 +13,7 @@ help: ## show what there is
 run: ## broker, agent and page
 	cargo run --release
 
-test: tools check rust web e2e ## install what tests need, and run everything
+test: tools check rust deployment web e2e ## install what tests need, and run everything
 	$(MAKE) soak MINUTES=5
 	@echo "make test: everything passed"
 
@@ -27,6 +27,10 @@ check: ## format, lints, documentation
 
 rust: ## Rust: unit, property, scenario and front-door tests
 	INSTA_UPDATE=no cargo test --workspace --locked
+
+deployment: ## systemd units and compose files, against systemd and the programs as `make rust` has built them
+	cargo test --workspace --locked --no-run --quiet
+	python3 docs/deploy/check.py "$$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug"
 
 web: ## the page's own tests
 	cd web && npm ci --no-audit --no-fund && npm run typecheck && npm test
