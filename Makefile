@@ -63,6 +63,7 @@ faults: ## what fails and how long it takes to recover, FAULTS (5) times each, i
 	    "cargo test --release --locked --quiet -p broker --test faults -- --nocapture --test-threads=1" \
 	    "cargo test --release --locked --quiet -p broker --test limits -- --nocapture without_file_descriptors" \
 	    "cargo test --release --locked --quiet -p agent --test faults -- --nocapture --test-threads=1" \
+	    "cargo test --release --locked --quiet -p camera --test faults -- --nocapture --test-threads=1" \
 	    "cd web && node --test --test-reporter=spec e2e/asleep.test.mjs" \
 	    "cd web && node --test --test-reporter=spec --test-name-pattern='within five seconds' e2e/camera.test.mjs"
 

@@ -9,7 +9,7 @@ use agent::login::watch::Watch;
 use agent::service::{self, BrokerUrl, ServiceError};
 use anyhow::Context;
 use cli::HooksSettings;
-use std::io::{IsTerminal, Write};
+use logging::{Lines, Log};
 use std::process::ExitCode;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,14 +31,14 @@ fn main() -> ExitCode {
             return ExitCode::from(exit::USAGE);
         }
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(settings.log)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        // What cannot be written would be said on stderr, by a macro that panics where that cannot be written.
-        .log_internal_errors(false)
-        .init();
-    match run(settings.service, settings.hooks) {
+    let log = match Log::begin(settings.log) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("agent: {error}");
+            return ExitCode::from(exit::FAILED);
+        }
+    };
+    match run(settings.service, settings.hooks, log.lines()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error:#}");
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: service::Options, hooks: Option<(HooksSettings, Own)>) -> anyhow::Result<()> {
+fn run(options: service::Options, hooks: Option<(HooksSettings, Own)>, lines: Lines) -> anyhow::Result<()> {
     // One thread is enough: an agent waits for the broker most of its time.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result: Result<(), ServiceError> = runtime.block_on(async {
@@ -61,11 +61,11 @@ fn run(options: service::Options, hooks: Option<(HooksSettings, Own)>) -> anyhow
         let (seats, asked) = Seats::door();
         // Before the agent connects: its engine may ask about the agent itself.
         let listening = match hooks {
-            Some((settings, own)) => Some(answer(settings, own, seats).await?),
+            Some((settings, own)) => Some(answer(settings, own, seats, &lines).await?),
             None => None,
         };
         let connected = move |broker: &BrokerUrl| {
-            announce(&broker.to_string());
+            lines.say(&format!("agent connected to {broker}"));
             listening.iter().for_each(Listening::set);
         };
         anyhow::Ok(service::run(options, connected, asked, stop).await)
@@ -74,14 +74,12 @@ fn run(options: service::Options, hooks: Option<(HooksSettings, Own)>) -> anyhow
 }
 
 /// Answers engines, and reads the files again that say who may come in.
-async fn answer(settings: HooksSettings, own: Own, seats: Seats) -> anyhow::Result<Listening> {
+async fn answer(settings: HooksSettings, own: Own, seats: Seats, lines: &Lines) -> anyhow::Result<Listening> {
     let address = settings.address;
     let (hooks, login) = settings.hooks(own, seats)?;
     let mut watch = Watch::new(login.files().cloned())?;
     let listener = TcpListener::bind(address).await.with_context(|| format!("--http {address}"))?;
-    let mut stdout = std::io::stdout().lock();
-    let _ = writeln!(stdout, "hooks listening on {}", listener.local_addr()?).and_then(|()| stdout.flush());
-    drop(stdout);
+    lines.say(&format!("hooks listening on {}", listener.local_addr()?));
     let listening = hooks.listening();
     tokio::spawn(hooks.serve(listener));
     tokio::spawn(async move {
@@ -94,10 +92,4 @@ async fn answer(settings: HooksSettings, own: Own, seats: Seats) -> anyhow::Resu
         }
     });
     Ok(listening)
-}
-
-/// For whoever waits for the agent. A closed stdout is their choice.
-fn announce(broker: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = writeln!(stdout, "agent connected to {broker}").and_then(|()| stdout.flush());
 }

@@ -12,13 +12,18 @@ mod isolated;
 mod mosquitto;
 #[path = "../../broker/tests/support/promise.rs"]
 mod promise;
+#[path = "../../broker/tests/support/stuck.rs"]
+#[allow(dead_code, reason = "each test file uses its part")]
+mod stuck;
 
 use isolated::Isolated;
 use mosquitto::{Client, Mosquitto, PASSWORD, PATIENCE, Process};
 use rumqttc::{LastWill, QoS};
 use serde_json::{Value, json};
+use std::fs::{File, OpenOptions};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use stuck::Pipe;
 
 #[test]
 fn a_broker_whose_name_is_not_found_is_waited_for() {
@@ -32,8 +37,8 @@ fn a_broker_whose_name_is_not_found_is_waited_for() {
             .args(["--broker", &format!("mqtt://broker.example:{}", mosquitto.port), "--username", "agent"])
             .env("DUET_AGENT_PASSWORD", PASSWORD),
     );
-    // The longest pause comes after some.
-    for _ in 0..if std::env::var_os("DUET_FAULTS").is_some() { 6 } else { 2 } {
+    // Pauses grow; now comes a longest one.
+    for _ in 0..5 {
         agent.wait_for("no connection").unwrap();
     }
     assert!(agent.output().contains("failed to lookup address"), "{}", agent.output());
@@ -45,13 +50,25 @@ fn a_broker_whose_name_is_not_found_is_waited_for() {
 
 #[test]
 fn a_log_that_cannot_be_written_costs_its_lines_and_nothing_else() {
+    works_and_ends_writing_to(&OpenOptions::new().append(true).open("/dev/full").unwrap());
+}
+
+#[test]
+fn a_reader_that_is_stuck_costs_lines_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = Pipe::full(folder.path());
+    works_and_ends_writing_to(&OpenOptions::new().append(true).open(&pipe.path).unwrap());
+}
+
+/// Log and standard output.
+fn works_and_ends_writing_to(file: &File) {
     let mosquitto = Mosquitto::start();
-    let full = std::fs::OpenOptions::new().append(true).open("/dev/full").unwrap();
     let broker = format!("mqtt://127.0.0.1:{}", mosquitto.port);
     let mut agent = Command::new(env!("CARGO_BIN_EXE_agent"))
         .args(["--broker", &broker, "--username", "agent", "--log", "trace"])
         .env("DUET_AGENT_PASSWORD", PASSWORD)
-        .stderr(full)
+        .stdout(file.try_clone().unwrap())
+        .stderr(file.try_clone().unwrap())
         .spawn()
         .unwrap();
     let mut alice = peer(&mosquitto, "alice");
@@ -59,14 +76,22 @@ fn a_log_that_cannot_be_written_costs_its_lines_and_nothing_else() {
     let begin = Instant::now();
     let answer = loop {
         say(&mut alice, "alice", &json!({"type": "join"}));
-        match alice.next(std::time::Duration::from_millis(200)) {
+        match alice.next(Duration::from_millis(200)) {
             Some(answer) => break answer,
             None => assert!(begin.elapsed() < PATIENCE, "nobody answers"),
         }
     };
     assert_eq!(read(answer)["type"], "created");
-    agent.kill().unwrap();
-    agent.wait().unwrap();
+    let begin = Instant::now();
+    assert!(Command::new("kill").arg(agent.id().to_string()).status().unwrap().success());
+    while agent.try_wait().unwrap().is_none() {
+        if begin.elapsed() > PATIENCE {
+            agent.kill().unwrap();
+            panic!("it does not end when it is asked to");
+        }
+        std::thread::yield_now();
+    }
+    assert!(agent.wait().unwrap().success());
 }
 
 fn peer(mosquitto: &Mosquitto, id: &str) -> Client {

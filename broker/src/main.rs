@@ -2,6 +2,7 @@
 
 use broker::config::{self, Config, Layers};
 use broker::server::Broker;
+use logging::Lines;
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
@@ -29,7 +30,17 @@ fn main() -> ExitCode {
         let _ = write!(std::io::stdout(), "{layers}");
         return ExitCode::SUCCESS;
     }
-    exit(run(&config))
+    let log = match broker::log::begin(&config.log) {
+        Ok(log) => log,
+        Err(error) => return exit(Err(error.into())),
+    };
+    match run(&config, &log.lines()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log.lines().complain(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn exit(result: anyhow::Result<()>) -> ExitCode {
@@ -42,8 +53,7 @@ fn exit(result: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-fn run(config: &Config) -> anyhow::Result<()> {
-    broker::log::begin(&config.log);
+fn run(config: &Config, lines: &Lines) -> anyhow::Result<()> {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         warn!(%error, "the limit of open files stays as it is");
     }
@@ -53,9 +63,7 @@ fn run(config: &Config) -> anyhow::Result<()> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut broker = Broker::start(config).await?;
-        if let Err(error) = announce(&broker) {
-            warn!(%error, doors = ?broker.doors, "nobody reads on stdout where it listens");
-        }
+        announce(&broker, lines);
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
@@ -66,10 +74,9 @@ fn run(config: &Config) -> anyhow::Result<()> {
     })
 }
 
-fn announce(broker: &Broker) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+fn announce(broker: &Broker, lines: &Lines) {
     for (name, address) in &broker.doors {
-        writeln!(out, "{name} listening on {address}")?;
+        lines.say(&format!("{name} listening on {address}"));
     }
     let door = |wanted: &str| broker.doors.iter().find(|(name, _)| *name == wanted).map(|(_, address)| *address);
     if let Some((scheme, mut page)) = door("https").map(|at| ("https", at)).or_else(|| Some(("http", door("http")?))) {
@@ -77,7 +84,6 @@ fn announce(broker: &Broker) -> std::io::Result<()> {
         if page.ip().is_unspecified() {
             page.set_ip(if page.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
         }
-        writeln!(out, "open {scheme}://{page}/ in two windows and join the same room")?;
+        lines.say(&format!("open {scheme}://{page}/ in two windows and join the same room"));
     }
-    out.flush()
 }

@@ -2,7 +2,6 @@
 //! base units, `_total` for what only grows, labels whose values are few and known.
 
 use crate::hub::Hub;
-use crate::log;
 use std::fmt::{Display, Write as _};
 
 /// Everything, as `/metrics` gives it.
@@ -58,8 +57,8 @@ pub fn text(hub: &Hub) -> String {
         text.head(name, "counter", help);
         text.sample(name, None, counter.get());
     }
-    text.head("log_lines_lost_total", "counter", "Lines of the log that could not be written.");
-    text.sample("log_lines_lost_total", None, log::lost());
+    text.head("log_lines_lost_total", "counter", "Lines of the log that nobody took, or that could not be written.");
+    text.sample("log_lines_lost_total", None, logging::lost());
     let refused = hub.audit.counts().map(|(what, count)| (what.name(), count));
     text.labelled("refused_total", "counter", "What was refused, by what it was.", "what", refused);
     text.0

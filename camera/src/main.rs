@@ -4,7 +4,7 @@ mod cli;
 
 use camera::{Camera, CameraError, Device, DeviceError, Source};
 use cli::Settings;
-use std::io::IsTerminal;
+use logging::Log;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
@@ -29,14 +29,13 @@ fn main() -> ExitCode {
             return ExitCode::from(exit::USAGE);
         }
     };
-    let (log, ansi) = (settings.log.clone(), std::io::stderr().is_terminal());
-    tracing_subscriber::fmt()
-        .with_env_filter(log)
-        .with_ansi(ansi)
-        .with_writer(std::io::stderr)
-        // What cannot be written would be said on stderr, by a macro that panics where that cannot be written.
-        .log_internal_errors(false)
-        .init();
+    let _log = match Log::begin(settings.log.clone()) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("camera: {error}");
+            return ExitCode::from(exit::FAILED);
+        }
+    };
     match run(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,9 +1,11 @@
-//! A log that cannot be written, its file system being full.
+//! A log that cannot be written, its file system being full, and one that nobody reads any more.
 
 use super::support::client::{Client, V3, V5};
-use super::support::{Broker, Way, promise, scratch_folder};
+use super::support::stuck::Pipe;
+use super::support::{Broker, PATIENCE, Way, promise, scratch_folder};
 use serde_json::json;
-use std::time::Instant;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 fn lost(broker: &Broker) -> u64 {
     let metrics = broker.operator_get("/metrics");
@@ -31,4 +33,43 @@ fn a_log_that_cannot_be_written_costs_its_lines_and_nothing_else() {
     Client::peer(&broker, V5, "bob").join("lobby");
     let (status, _) = broker.signal("TERM");
     assert!(status.success(), "{status}");
+}
+
+#[test]
+fn a_log_whose_reader_is_stuck_costs_its_lines_and_nothing_else() {
+    let pipe = Pipe::full(&scratch_folder());
+    let way = Way { log: Some(pipe.path.clone()), ..Way::flags(&["--log=trace"]) };
+    let mut broker = Broker::launch(scratch_folder(), way);
+    let mut alice = Client::peer(&broker, V3, "alice");
+    let mut bob = Client::peer(&broker, V5, "bob");
+    alice.join("lobby");
+    bob.join("lobby");
+    alice.expect(&["arrived"]);
+    let mut relay = || {
+        let begin = Instant::now();
+        alice.signal("lobby", "bob", &json!({"type": "ready"}));
+        bob.expect(&["ready"]);
+        begin.elapsed()
+    };
+    let mut until_lost = |broker: &Broker, before: u64| {
+        let begin = Instant::now();
+        while lost(broker) == before {
+            assert!(begin.elapsed() < PATIENCE, "nothing is lost, though nothing is taken");
+            // Each is worth a line or two.
+            for _ in 0..200 {
+                drop(TcpStream::connect(broker.mqtt).unwrap());
+            }
+            relay();
+        }
+        promise::kept("log-stuck", relay());
+    };
+    until_lost(&broker, 0);
+    // What waited comes first, with all that was lost after it.
+    let told = pipe.read_until("lines were lost");
+    assert!(told.contains(" WARN ") && told.contains("lines="), "{told}");
+    // It is stuck again, and nobody waits for it at the end either.
+    let before = lost(&broker);
+    until_lost(&broker, before);
+    let (status, took) = broker.signal("TERM");
+    assert!(status.success() && took < Duration::from_secs(5), "{status}, {took:?}");
 }

@@ -8,6 +8,7 @@ pub mod isolated;
 pub mod ledger;
 pub mod network;
 pub mod promise;
+pub mod stuck;
 pub mod tls;
 
 use std::collections::HashMap;

@@ -66,6 +66,8 @@ pub(super) struct Link {
     /// Connections in a row that the broker let in and that ended soon.
     short: u32,
     pause: Duration,
+    /// Why there is no connection, as it has been logged.
+    told: Option<String>,
 }
 
 impl Link {
@@ -90,6 +92,7 @@ impl Link {
             was_in: false,
             short: 0,
             pause: FIRST_PAUSE,
+            told: None,
         })
     }
 
@@ -102,7 +105,13 @@ impl Link {
                 Err(End::Failed(error)) => return drop(self.tell.send(Err(error)).await),
             };
             let (why, pause) = self.judge(why);
-            warn!(broker = %self.options.broker, pause = ?pause, "offline: {why}");
+            // Once: a broker may be away for days.
+            if self.told.as_ref() == Some(&why) {
+                debug!(broker = %self.options.broker, ?pause, "still offline: {why}");
+            } else {
+                warn!(broker = %self.options.broker, ?pause, "offline: {why}; trying again until there is a connection");
+                self.told = Some(why.clone());
+            }
             if self.tell.send(Ok(Event::Offline { why })).await.is_err() || !self.rest(pause, &mut orders).await {
                 return;
             }
@@ -170,6 +179,7 @@ impl Link {
                     }
                     info!(broker = %self.options.broker, id = %self.options.id, "online");
                     self.listening = Some(Instant::now());
+                    self.told = None;
                     self.tell(Event::Online).await?;
                     for (room, seat) in self.seats.iter_mut().filter(|(_, seat)| seat.wanted()) {
                         join(&self.client, &self.options.id, room, seat);
