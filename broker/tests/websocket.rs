@@ -14,6 +14,7 @@ use support::client::{BOTH, Client, Hello, V3, V5};
 use support::{Broker, PATIENCE};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::http::HeaderValue;
+use tungstenite::protocol::Role;
 use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::protocol::frame::{CloseFrame, Frame};
 use tungstenite::{Error, Message, WebSocket};
@@ -325,6 +326,54 @@ fn packets_may_come_byte_by_byte_or_all_at_once() {
         assert!(matches!(door.socket.read().unwrap(), Message::Pong(payload) if payload == b"between"[..]));
         everything_is_answered(&mut door, version, "alice");
     }
+}
+
+/// A frame of a client, with a mask that changes nothing.
+fn masked(payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).ok().filter(|length| *length < 126).unwrap();
+    [&[0x82, 0x80 | length, 0, 0, 0, 0], payload].concat()
+}
+
+#[test]
+fn frames_may_come_in_any_segments() {
+    let broker = Broker::with(&["--message-burst=10000"], "");
+    for version in BOTH {
+        let said = [hello(version, "alice"), subscribe(version, "alice"), join(version, "alice"), vec![0xC0, 0]];
+        let frames = said.map(|packet| masked(&packet)).concat();
+        for at in 1..frames.len() {
+            let mut door = Door::open(&broker);
+            door.raw(&frames[..at]);
+            door.raw(&frames[at..]);
+            everything_is_answered(&mut door, version, "alice");
+        }
+        // More than is read at once.
+        let mut door = Door::peer(&broker, version, "alice");
+        door.raw(&masked(&[0xC0, 0]).repeat(3000));
+        for _ in 0..3000 {
+            assert_eq!(door.packet(), [0xD0, 0]);
+        }
+    }
+}
+
+#[test]
+fn who_does_not_wait_for_the_upgrade_is_heard_all_the_same() {
+    let broker = Broker::start();
+    let mut stream = TcpStream::connect(broker.http).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = "GET /mqtt HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                   Sec-WebSocket-Protocol: other\r\nSec-WebSocket-Protocol: v1, mqtt\r\n\r\n";
+    let said = [hello(V5, "alice"), subscribe(V5, "alice")].map(|packet| masked(&packet)).concat();
+    stream.write_all(&[request.as_bytes(), &said].concat()).unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        answer.push(byte[0]);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
+    let socket = WebSocket::from_raw_socket(stream, Role::Client, None);
+    Door { socket, bytes: VecDeque::new() }.is_in();
 }
 
 #[test]
