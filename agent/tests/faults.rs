@@ -37,8 +37,8 @@ fn a_broker_whose_name_is_not_found_is_waited_for() {
             .args(["--broker", &format!("mqtt://broker.example:{}", mosquitto.port), "--username", "agent"])
             .env("DUET_AGENT_PASSWORD", PASSWORD),
     );
-    // Pauses grow; now comes a longest one.
-    for _ in 0..5 {
+    // Pauses double from a quarter of a second; the next would be of eight.
+    for _ in 0..6 {
         agent.wait_for("no connection").unwrap();
     }
     assert!(agent.output().contains("failed to lookup address"), "{}", agent.output());
@@ -110,6 +110,11 @@ fn say(client: &mut Client, id: &str, message: &Value) {
     client.publish(&format!("rooms/lobby/agent/{id}"), false, message.to_string().as_bytes());
 }
 
+/// What comes next to this one.
+fn heard(client: &mut Client, id: &str) -> Value {
+    read(client.next(PATIENCE).unwrap_or_else(|| panic!("{id} is told nothing")))
+}
+
 fn read((_, payload): (String, Vec<u8>)) -> Value {
     serde_json::from_slice(&payload).unwrap()
 }
@@ -120,27 +125,27 @@ fn an_agent_that_is_killed_alone_leaves_calls_alone_and_takes_joins_when_it_is_b
     let mut agent = mosquitto.agent_at_work(&[]);
     let (mut alice, mut bob) = (peer(&mosquitto, "alice"), peer(&mosquitto, "bob"));
     say(&mut alice, "alice", &json!({"type": "join"}));
-    let before = read(alice.next(PATIENCE).unwrap());
+    let before = heard(&mut alice, "alice");
     say(&mut bob, "bob", &json!({"type": "join"}));
-    assert_eq!(read(bob.next(PATIENCE).unwrap())["type"], "joined");
-    assert_eq!(read(alice.next(PATIENCE).unwrap())["type"], "arrived");
+    assert_eq!(heard(&mut bob, "bob")["type"], "joined");
+    assert_eq!(heard(&mut alice, "alice")["type"], "arrived");
     agent.signal("KILL");
     agent.wait();
     // Signals go past it.
     alice.publish("rooms/lobby/bob/alice", false, br#"{"type":"ready"}"#);
-    assert_eq!(read(bob.next(PATIENCE).unwrap())["type"], "ready");
+    assert_eq!(heard(&mut bob, "bob")["type"], "ready");
     // Said to nobody, and kept for it.
     say(&mut alice, "alice", &json!({"type": "join"}));
     say(&mut bob, "bob", &json!({"type": "join"}));
     let begin = Instant::now();
     let _agent = mosquitto.agent_at_work(&[]);
-    let after = read(alice.next(PATIENCE).unwrap());
+    let after = heard(&mut alice, "alice");
     assert_eq!((&after["type"], &after["resumed"]), (&json!("created"), &json!(false)));
     assert!(after["rev"].as_u64() > before["rev"].as_u64(), "{after} after {before}");
-    let joined = read(bob.next(PATIENCE).unwrap());
+    let joined = heard(&mut bob, "bob");
     assert_eq!((&joined["type"], &joined["peer"]["id"]), (&json!("joined"), &json!("alice")));
     promise::kept("agent-restarted", begin.elapsed());
     let mut carol = peer(&mosquitto, "carol");
     say(&mut carol, "carol", &json!({"type": "join"}));
-    assert_eq!(read(carol.next(PATIENCE).unwrap())["type"], "full");
+    assert_eq!(heard(&mut carol, "carol")["type"], "full");
 }

@@ -137,8 +137,8 @@ fn a_broker_whose_name_is_not_found_is_waited_for_with_one_word() {
     let mut command = camera("mqtt://broker.example");
     let camera = Process::spawn(command.args(["--log", "info,camera=debug"]).stderr(Stdio::piped()));
     let mut said = Vec::new();
-    // Pauses grow; now comes a longest one.
-    for _ in 0..4 {
+    // Pauses double from a quarter of a second; the next would be of eight.
+    for _ in 0..5 {
         said.extend(camera.says("still offline: "));
     }
     let told: Vec<_> = said.iter().filter(|line| line.contains(" WARN ")).collect();
