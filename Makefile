@@ -8,7 +8,7 @@ MINUTES ?= 60
 FAULTS ?= 5
 
 help: ## show what there is
-	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 run: ## broker, agent and page
 	cargo run --release
