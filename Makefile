@@ -1,10 +1,12 @@
 # `make test` is everything that must hold, from a fresh Debian machine on.
 .DEFAULT_GOAL := help
-.PHONY: help run test tools check rust web e2e cameras bench faults fuzz simulate soak test-engines deployment
+.PHONY: help run test tools check rust web e2e cameras bench faults fuzz simulate soak test-engines deployment crowd
 
 FUZZ_SECONDS ?= 600
 SIMULATION_STEPS ?= 10000000
 MINUTES ?= 60
+PEERS ?= 100000
+AGENTS ?= 10
 FAULTS ?= 5
 
 help: ## show what there is
@@ -77,6 +79,10 @@ fuzz: ## look for new inputs, FUZZ_SECONDS (600) for each target; needs nightly 
 
 simulate: ## the agent under a simulated network and clock, SIMULATION_STEPS (10000000) steps
 	DUET_SIMULATION_STEPS=$(SIMULATION_STEPS) cargo test --locked --profile simulation -p agent --test simulation -- --nocapture nothing
+
+crowd: ## PEERS (100000) peers at AGENTS (10) agents that share a store, simulated; see docs/scale.md
+	DUET_CROWD_PEERS=$(PEERS) DUET_CROWD_AGENTS=$(AGENTS) DUET_CROWD_LEASE=1800 DUET_CROWD_CALLS=4 DUET_CROWD_TROUBLES=4 \
+	  cargo test --release --locked -p agent --test simulation -- --nocapture crowd
 
 soak: ## a crowd at the broker for an hour, or MINUTES, that must leave nothing behind; SOAK="--peers 500" or other flags
 	cargo bench --locked -p broker --bench soak -- --minutes $(MINUTES) $(SOAK)

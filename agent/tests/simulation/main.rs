@@ -6,17 +6,20 @@
 //! ```text
 //! cargo test -p agent --test simulation                                    a short run
 //! make simulate                                                            ten million steps
+//! make crowd                                                               a hundred thousand peers
 //! DUET_SIMULATION_SEED=7 cargo test -p agent --test simulation -- --nocapture
 //! ```
 //!
 //! Two worlds: [`embedded`], where the broker has the rooms in its own process, and [`copies`], where one to four agents
-//! that share a store are clients of a broker that knows nothing of rooms. What must hold within a room
+//! that share a store are clients of a broker that knows nothing of rooms. The agents of the second also stand in a [`crowd`],
+//! where everything takes its time. What must hold within a room
 //! is `agent::room::invariant`, checked by [`agent::room::step`] itself in builds with debug
 //! assertions; what peers may rely on beyond that is checked here after every step.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod copies;
+mod crowd;
 mod embedded;
 mod peer;
 
@@ -150,6 +153,37 @@ fn nothing_is_violated_where_the_broker_has_the_rooms() {
 #[test]
 fn nothing_is_violated_by_agents_that_share_a_store_beside_another_broker() {
     simulate::<copies::World>("copies");
+}
+
+/// A crowd whose size and costs the environment may say; what it took.
+fn gather(peers: usize, agents: usize, calls: u64) -> crowd::Plan {
+    let number = |name: &str, usual: u64| {
+        std::env::var(name).map_or(usual, |value| value.parse().unwrap_or_else(|_| panic!("{name}")))
+    };
+    let peers = number("DUET_CROWD_PEERS", peers as u64) as usize;
+    let agents = number("DUET_CROWD_AGENTS", agents as u64) as usize;
+    crowd::Plan {
+        peers,
+        agents,
+        lease: Duration::from_secs(number("DUET_CROWD_LEASE", 60)),
+        at_once: agents * 100,
+        calls: number("DUET_CROWD_CALLS", calls),
+        steady: Duration::from_secs(number("DUET_CROWD_SECONDS", 60)),
+        troubles: number("DUET_CROWD_TROUBLES", 12),
+        // As measured; see docs/scale.md.
+        script: number("DUET_CROWD_SCRIPT", 40),
+        request: number("DUET_CROWD_REQUEST", 25),
+        message: number("DUET_CROWD_MESSAGE", 15),
+    }
+}
+
+#[test]
+fn nothing_is_violated_by_a_crowd_at_agents_that_share_a_store() {
+    let plan = gather(2_000, 4, 240);
+    let (figures, tally) = crowd::World::new(1, plan.clone()).play();
+    println!("{plan:?}\n{figures}\n{tally:?}");
+    assert!(figures.joins_a_second() > 0.0);
+    assert!(tally.full > 0 && tally.cut > 0 && tally.restarted > 0 && tally.again > 0 && tally.lost > 0, "{tally:?}");
 }
 
 #[test]

@@ -56,11 +56,7 @@ impl Peer {
 
     /// Its connection is gone, and it knows nothing for certain.
     pub fn forget(&mut self) {
-        for view in &mut self.views {
-            (view.inside, view.asked, view.stale) = (None, 0, 0);
-            // What was meant for an earlier connection may come on this one.
-            view.has_left = self.channel == Channel::Repeating;
-        }
+        self.views.iter_mut().for_each(|view| view.forget(self.channel));
     }
 
     /// It says that it joins.
@@ -70,26 +66,50 @@ impl Peer {
 
     /// It says that it leaves: what was on its way to it is of no interest any more.
     pub fn leaves(&mut self, room: usize) {
-        let view = &mut self.views[room];
-        (view.inside, view.stale, view.has_left) = (None, view.asked, true);
+        self.views[room].leaves();
     }
 
     /// It hears the agent.
     pub fn hear(&mut self, room: usize, message: &AgentMessage, tally: &mut Tally) {
+        self.views[room].hear(&self.id, self.channel, message, tally);
+    }
+
+    /// It hears another peer: only one whom it knows to be in the room with it, in order, each signal once.
+    pub fn hear_signal(&mut self, room: usize, from: &PeerId, number: u64) {
         let (id, view) = (&self.id, &mut self.views[room]);
+        let other = view.inside.as_ref().and_then(|inside| inside.other.as_ref());
+        assert!(
+            view.has_left || other == Some(from),
+            "{id} hears a signal of somebody whom it does not know there: {view:?}"
+        );
+        let last = view.signals.insert(from.clone(), number);
+        assert!(last.is_none_or(|last| last < number), "{id} hears signal {number} of {from} after {last:?}");
+    }
+}
+
+impl View {
+    /// Its connection is gone, and it knows nothing for certain.
+    pub fn forget(&mut self, channel: Channel) {
+        (self.inside, self.asked, self.stale) = (None, 0, 0);
+        // What was meant for an earlier connection may come on this one.
+        self.has_left = channel == Channel::Repeating;
+    }
+
+    /// It says that it leaves: what was on its way to it is of no interest any more.
+    pub fn leaves(&mut self) {
+        (self.inside, self.stale, self.has_left) = (None, self.asked, true);
+    }
+
+    /// It hears the agent.
+    pub fn hear(&mut self, id: &PeerId, channel: Channel, message: &AgentMessage, tally: &mut Tally) {
+        let view = self;
         if message.rev <= view.rev {
-            assert_eq!(
-                self.channel,
-                Channel::Repeating,
-                "{id} hears rev {} after {}: {message:?}",
-                message.rev,
-                view.rev
-            );
+            assert_eq!(channel, Channel::Repeating, "{id} hears rev {} after {}: {message:?}", message.rev, view.rev);
             tally.again += 1;
             return;
         }
         view.rev = message.rev;
-        let is_exact = self.channel == Channel::Exact;
+        let is_exact = channel == Channel::Exact;
         let is_answer = match message.said {
             Said::Created { .. } | Said::Joined { .. } | Said::Full { .. } => true,
             Said::Error { code, .. } => code == ErrorCode::Forbidden,
@@ -141,17 +161,5 @@ impl Peer {
             Said::IceServers { .. } => assert!(!is_exact || view.inside.is_some(), "{id} is outside: {message:?}"),
             Said::Error { .. } => {}
         }
-    }
-
-    /// It hears another peer: only one whom it knows to be in the room with it, in order, each signal once.
-    pub fn hear_signal(&mut self, room: usize, from: &PeerId, number: u64) {
-        let (id, view) = (&self.id, &mut self.views[room]);
-        let other = view.inside.as_ref().and_then(|inside| inside.other.as_ref());
-        assert!(
-            view.has_left || other == Some(from),
-            "{id} hears a signal of somebody whom it does not know there: {view:?}"
-        );
-        let last = view.signals.insert(from.clone(), number);
-        assert!(last.is_none_or(|last| last < number), "{id} hears signal {number} of {from} after {last:?}");
     }
 }

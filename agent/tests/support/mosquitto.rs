@@ -68,6 +68,20 @@ impl Process {
         self.output.lock().unwrap().clone()
     }
 
+    /// How long its threads have run, in the kernel too.
+    pub(crate) fn cpu(&self) -> Duration {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let ran = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok());
+        Duration::from_nanos(ran.filter_map(|line| line.split(' ').next()?.parse::<u64>().ok()).sum())
+    }
+
+    /// Bytes of it that are in memory.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).unwrap_or_default() * 1024
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
@@ -100,6 +114,11 @@ pub(crate) struct Mosquitto {
 }
 
 impl Mosquitto {
+    /// See [`Process::cpu`].
+    pub(crate) fn cpu(&self) -> Duration {
+        self.process.as_ref().map(Process::cpu).unwrap_or_default()
+    }
+
     /// With the shipped configuration and rules, but without its WebSocket listener, which would
     /// listen on every address of the machine.
     pub(crate) fn start() -> Self {

@@ -2,6 +2,7 @@
 
 use crate::mosquitto::{Process, free_port};
 use std::process::Command;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A Redis; it goes when dropped.
@@ -68,6 +69,11 @@ impl Redis {
     /// Ends it without a word to its clients.
     pub(crate) fn kill(&mut self) {
         self.process = None;
+    }
+
+    /// See [`Process::cpu`].
+    pub(crate) fn cpu(&self) -> Duration {
+        self.process.as_ref().map(Process::cpu).unwrap_or_default()
     }
 
     pub(crate) fn url(&self) -> String {

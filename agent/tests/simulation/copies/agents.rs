@@ -1,5 +1,5 @@
 //! Agents that can be stopped anywhere, and the store that they share: each `await` of `agent::store::work` ends a step,
-//! and the dice say whose step is next, whether the store hears a request, and whether its answer arrives.
+//! and the world says whose step is next, whether the store hears a request, and whether its answer arrives.
 
 use super::history::History;
 use agent::store::memory::Records;
@@ -8,8 +8,8 @@ use agent::store::work::{Outside, Task, Unsaid, work};
 use agent::store::{Due, Look, Publication, Spoken, Store, StoreError, Write, Written};
 use fastrand::Rng;
 use protocol::{PeerId, RoomId, Timestamp};
-use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -23,10 +23,15 @@ pub struct Common {
     pub skew: i64,
     pub records: Records,
     pub history: History,
-    /// Whether requests to the store and its answers get lost.
+    /// Whether requests to the store and its answers get lost, and how many of them: one in so many.
     pub is_rough: bool,
+    pub one_in: u32,
+    /// Agents that do not reach the store.
+    pub cut_off: BTreeSet<String>,
     writes: u64,
     pub lost_answers: u64,
+    /// Requests that the store has answered.
+    pub asked: u64,
 }
 
 pub type Shared = Rc<RefCell<Common>>;
@@ -34,7 +39,20 @@ pub type Shared = Rc<RefCell<Common>>;
 impl Common {
     pub fn new(dice: Rng, now: u64) -> Self {
         let (records, history) = (Records::default(), History::default());
-        Self { dice, now, skew: 0, records, history, is_rough: true, writes: 0, lost_answers: 0 }
+        let cut_off = BTreeSet::new();
+        Self {
+            dice,
+            now,
+            skew: 0,
+            records,
+            history,
+            is_rough: true,
+            one_in: 40,
+            cut_off,
+            writes: 0,
+            lost_answers: 0,
+            asked: 0,
+        }
     }
 
     /// The store's time.
@@ -42,8 +60,8 @@ impl Common {
         Timestamp::from_millis(self.now.saturating_add_signed(self.skew))
     }
 
-    fn is_lost(&mut self) -> bool {
-        let is_lost = self.is_rough && self.dice.u32(0..40) == 0;
+    fn is_lost(&mut self, asker: &str) -> bool {
+        let is_lost = self.cut_off.contains(asker) || self.is_rough && self.dice.u32(0..self.one_in) == 0;
         self.lost_answers += u64::from(is_lost);
         is_lost
     }
@@ -62,6 +80,20 @@ struct Model {
     me: String,
     common: Shared,
     line: RefCell<Line>,
+    waits: Cell<Wait>,
+}
+
+/// What the last step of an agent waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// A request is on its way to the store.
+    Store,
+    /// An answer is on its way from the store.
+    Answer,
+    /// What it has said is on its way to the broker, and then its acknowledgement.
+    Broker,
+    /// The store has not answered, and is not asked for a while.
+    Trouble,
 }
 
 /// What goes to the broker.
@@ -87,17 +119,19 @@ impl Future for Step {
 
 impl Agent {
     pub fn new(me: String, common: Shared) -> Self {
-        let model = Model { me, common, line: RefCell::default() };
+        let model = Model { me, common, line: RefCell::default(), waits: Cell::new(Wait::Store) };
         Self { model: Rc::new(model), began: None, rooms: BTreeMap::new(), tasks: Rc::default() }
     }
 
-    /// Hears something about a room.
-    pub fn hear(&mut self, room: &RoomId, heard: Heard, receipt: Option<u64>, terms: &Terms) {
+    /// Hears something about a room; whether it begins to work on that.
+    pub fn hear(&mut self, room: &RoomId, heard: Heard, receipt: Option<u64>, terms: &Terms) -> bool {
         let task = Task { heard, receipt };
         self.tasks.borrow_mut().entry(room.clone()).or_default().push_back(task);
-        if !self.rooms.contains_key(room) {
+        let is_new = !self.rooms.contains_key(room);
+        if is_new {
             self.begin(room, terms);
         }
+        is_new
     }
 
     fn begin(&mut self, room: &RoomId, terms: &Terms) {
@@ -116,24 +150,43 @@ impl Agent {
     /// Goes on in one of its rooms, up to the next point at which it may be stopped.
     pub fn go_on(&mut self, dice: usize, terms: &Terms) {
         let Some(room) = self.rooms.keys().nth(dice % self.rooms.len().max(1)).cloned() else { return };
-        let doing = self.rooms.get_mut(&room).unwrap();
+        self.go_on_in(&room, terms);
+    }
+
+    /// Goes on in this room; what it waits for then, or nothing, if nothing is left to be done there.
+    pub fn go_on_in(&mut self, room: &RoomId, terms: &Terms) -> Option<Wait> {
+        let doing = self.rooms.get_mut(room)?;
         if doing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
-            self.rooms.remove(&room);
-            if self.tasks.borrow().get(&room).is_some_and(|tasks| !tasks.is_empty()) {
-                self.begin(&room, terms);
+            self.rooms.remove(room);
+            if self.tasks.borrow().get(room).is_none_or(VecDeque::is_empty) {
+                self.tasks.borrow_mut().remove(room);
+                return None;
             }
+            self.begin(room, terms);
+            return Some(Wait::Answer);
         }
+        Some(self.model.waits.get())
+    }
+
+    /// Rooms that it works on.
+    pub fn at_work(&self) -> usize {
+        self.rooms.len()
     }
 
     /// Asks what is due; whether the store has lost everything since it was asked last.
     pub fn sweep(&mut self, terms: &Terms) -> bool {
-        let due = {
-            let mut common = self.model.common.borrow_mut();
-            let now = common.time();
-            common.records.due(now)
-        };
-        due.rooms.iter().for_each(|room| self.hear(room, Heard::Due, None, terms));
+        let due = self.ask_due();
+        for room in &due.rooms {
+            self.hear(room, Heard::Due, None, terms);
+        }
         self.began.replace(due.began).is_some_and(|before| before != due.began)
+    }
+
+    /// Asks what is due.
+    pub fn ask_due(&mut self) -> Due {
+        let mut common = self.model.common.borrow_mut();
+        let now = common.time();
+        common.records.due(now)
     }
 
     /// What the broker takes next of what the agent says.
@@ -161,20 +214,27 @@ impl Agent {
 impl Model {
     /// A request to the store; it is lost, or its answer is, or neither.
     async fn ask<T>(&self, does: impl FnOnce(&mut Common, Timestamp) -> T) -> Result<T, StoreError> {
-        Step(false).await;
-        if self.common.borrow_mut().is_lost() {
+        self.waits_for(Wait::Store).await;
+        if self.common.borrow_mut().is_lost(&self.me) {
             return Err(StoreError("the request is lost".into()));
         }
         let answer = {
             let mut common = self.common.borrow_mut();
+            common.asked += 1;
             let now = common.time();
             does(&mut common, now)
         };
-        Step(false).await;
-        if self.common.borrow_mut().is_lost() {
+        self.waits_for(Wait::Answer).await;
+        if self.common.borrow_mut().is_lost(&self.me) {
             return Err(StoreError("the answer is lost".into()));
         }
         Ok(answer)
+    }
+
+    /// Ends a step.
+    async fn waits_for(&self, what: Wait) {
+        self.waits.set(what);
+        Step(false).await;
     }
 }
 
@@ -224,7 +284,7 @@ impl Outside for Model {
             number
         };
         loop {
-            Step(false).await;
+            self.waits_for(Wait::Broker).await;
             let line = self.line.borrow();
             if line.last >= number + 500_000 {
                 return Err(Unsaid);
@@ -240,7 +300,7 @@ impl Outside for Model {
     }
 
     async fn trouble(&self, _: &StoreError) {
-        Step(false).await;
+        self.waits_for(Wait::Trouble).await;
     }
 
     fn due_in(&self, _: Duration) {}

@@ -3,8 +3,8 @@
 //! of their steps, requests to the store and its answers are lost, its clock is set, it loses everything; peers lose
 //! their connections, and their wills are sent or are not.
 
-mod agents;
-mod history;
+pub mod agents;
+pub mod history;
 
 use crate::peer::{Channel, Peer};
 use crate::{GRACE, PEERS, ROOMS, START, Tally, choose};
