@@ -23,6 +23,8 @@ pub mod access;
 #[cfg(feature = "service")]
 pub mod hooks;
 pub mod ice;
+#[cfg(feature = "log")]
+pub mod log;
 #[cfg(feature = "doors")]
 pub mod login;
 pub mod room;

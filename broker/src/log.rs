@@ -1,6 +1,6 @@
-//! What the broker logs unless told otherwise of the crates that it is made of; how it is written, `logging` knows.
+//! What the broker logs unless told otherwise of the crates that it is made of; how it is written, [`agent::log`] knows.
 
-use logging::Log;
+use agent::log::Log;
 use std::io;
 use tracing_subscriber::EnvFilter;
 

@@ -1,8 +1,8 @@
 //! `broker`: reads the whole configuration, runs until it is asked to stop, and says how it went.
 
+use agent::log::Lines;
 use broker::config::{self, Config, Layers};
 use broker::server::Broker;
-use logging::Lines;
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;

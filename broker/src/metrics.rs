@@ -58,7 +58,7 @@ pub fn text(hub: &Hub) -> String {
         text.sample(name, None, counter.get());
     }
     text.head("log_lines_lost_total", "counter", "Lines of the log that nobody took, or that could not be written.");
-    text.sample("log_lines_lost_total", None, logging::lost());
+    text.sample("log_lines_lost_total", None, agent::log::lost());
     let refused = hub.audit.counts().map(|(what, count)| (what.name(), count));
     text.labelled("refused_total", "counter", "What was refused, by what it was.", "what", refused);
     text.0

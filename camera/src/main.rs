@@ -2,9 +2,9 @@
 
 mod cli;
 
+use agent::log::Log;
 use camera::{Camera, CameraError, Device, DeviceError, Source};
 use cli::Settings;
-use logging::Log;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};

@@ -11,7 +11,7 @@ use std::panic::PanicHookInfo;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tracing::warn;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -68,8 +68,7 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        let deadline = Instant::now() + FAREWELL;
-        self.queue.finish(deadline);
+        self.queue.finish();
     }
 }
 
@@ -148,11 +147,11 @@ impl Queue {
         }
     }
 
-    /// Waits until all is written, until `deadline` at the latest.
-    fn finish(&self, deadline: Instant) {
+    /// Waits until all is written, for [`FAREWELL`] at most.
+    fn finish(&self) {
         let (done, written) = mpsc::channel();
         if self.orders.send(Order::Tell(done)).is_ok() {
-            let _ = written.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+            let _ = written.recv_timeout(FAREWELL);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
-use logging::Log;
+use agent::log::Log;
 use std::process::{Command, Stdio};
 use tracing::info;
 use tracing_subscriber::EnvFilter;
@@ -52,6 +52,6 @@ fn a_panic_is_written_after_what_came_before_it() {
     assert!(!is_success);
     let (before, panic) = stderr.split_once("thread '").unwrap_or_else(|| panic!("no panic in {stderr}"));
     assert_eq!(before.matches("one of many").count(), LINES, "{stderr}");
-    assert!(panic.contains(" panicked at logging/tests/end.rs:"), "{panic}");
+    assert!(panic.contains(" panicked at agent/tests/log.rs:"), "{panic}");
     assert!(panic.contains("nobody has thought of this"), "{panic}");
 }
