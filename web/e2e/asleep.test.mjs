@@ -62,4 +62,7 @@ test('a call goes on when a laptop that slept wakes up', { timeout: ASLEEP + 120
   await Promise.all([alice, bob].map((peer) => peer.sees()));
   const took = performance.now() - awake;
   measured('page-asleep', took);
+  // Not media alone: it is in its room again, and hears what is said there.
+  await alice.press('#leave');
+  await bob.is('left', AWAKE_WITHIN);
 });
