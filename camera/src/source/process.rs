@@ -12,8 +12,9 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
@@ -59,8 +60,14 @@ pub(super) struct Process {
 struct Running {
     child: Child,
     pictures: Box<dyn Pictures>,
-    complaints: Arc<Mutex<VecDeque<String>>>,
+    complaints: Complaints,
     since: Instant,
+}
+
+/// What the program says on stderr, its last lines.
+struct Complaints {
+    lines: Arc<Mutex<VecDeque<String>>>,
+    listener: Option<JoinHandle<()>>,
 }
 
 impl Process {
@@ -118,7 +125,36 @@ impl Running {
     /// Ends the program; what it complained of.
     fn complaint(&mut self) -> Option<String> {
         end(&mut self.child);
-        let lines = self.complaints.lock();
+        self.complaints.all()
+    }
+}
+
+impl Complaints {
+    fn listen(stderr: ChildStderr, spec: &Spec) -> Self {
+        let lines = Arc::new(Mutex::new(VecDeque::new()));
+        let kept = lines.clone();
+        let url = if let Spec::Rtsp(url) = spec { url.as_str().to_owned() } else { String::new() };
+        let shown = spec.to_string();
+        let listener = std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok).filter(|line| !line.trim().is_empty()) {
+                // The URL may have a password in it.
+                let line = if url.is_empty() { line } else { line.replace(&url, &shown) };
+                let mut kept = kept.lock();
+                if kept.len() == COMPLAINTS {
+                    kept.pop_front();
+                }
+                kept.push_back(line.chars().take(200).collect());
+            }
+        });
+        Self { lines, listener: Some(listener) }
+    }
+
+    /// Of a program that has ended: what it has said last may still be on its way.
+    fn all(&mut self) -> Option<String> {
+        if let Some(listener) = self.listener.take() {
+            let _ = listener.join();
+        }
+        let lines = self.lines.lock();
         (!lines.is_empty()).then(|| lines.iter().cloned().collect::<Vec<_>>().join("; "))
     }
 }
@@ -155,25 +191,11 @@ fn start(spec: &Spec, format: Format) -> Result<(Running, Codec), SourceError> {
     let mut command = Command::new(tool.name());
     command.args(arguments(tool, spec, format)).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| failed(format!("{} does not start: {error}", tool.name())))?;
-    let complaints = Arc::new(Mutex::new(VecDeque::new()));
-    let listener = child.stderr.take().map(|stderr| {
-        let complaints = complaints.clone();
-        let url = if let Spec::Rtsp(url) = spec { url.as_str().to_owned() } else { String::new() };
-        let shown = spec.to_string();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok).filter(|line| !line.trim().is_empty()) {
-                // The URL may have a password in it.
-                let line = if url.is_empty() { line } else { line.replace(&url, &shown) };
-                let mut complaints = complaints.lock();
-                complaints.truncate(COMPLAINTS - 1);
-                complaints.push_front(line.chars().take(200).collect());
-            }
-        })
-    });
-    let Some(stdout) = child.stdout.take() else {
+    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         end(&mut child);
         return Err(failed(format!("{} has no output", tool.name())));
     };
+    let mut complaints = Complaints::listen(stderr, spec);
     let opened = if is_encoded_here(spec, format) {
         let raw = Raw::open(spec.to_string(), Box::new(stdout), format, tool.row_alignment());
         raw.map(|raw| (Box::new(raw) as Box<dyn Pictures>, Codec::H264))
@@ -185,11 +207,7 @@ fn start(spec: &Spec, format: Format) -> Result<(Running, Codec), SourceError> {
         Ok((pictures, codec)) => Ok((Running { child, pictures, complaints, since: Instant::now() }, codec)),
         Err(error) => {
             end(&mut child);
-            // It has nobody to listen to any more, and may not have said all yet.
-            let _ = listener.map(std::thread::JoinHandle::join);
-            let lines = complaints.lock();
-            let why = lines.iter().rev().cloned().collect::<Vec<_>>().join("; ");
-            let why = if why.is_empty() { error.to_string() } else { why };
+            let why = complaints.all().unwrap_or_else(|| error.to_string());
             Err(failed(format!("{} gives no picture: {why}", tool.name())))
         }
     }
