@@ -175,7 +175,11 @@ async fn watch_memory(hub: Arc<Hub>) {
     let mut timer = tokio::time::interval(TICK);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        timer.tick().await;
+        // Also when it is short for a moment only: those who are turned away for it have been told so.
+        tokio::select! {
+            _ = timer.tick() => {}
+            () = hub.memory.noticed() => {}
+        }
         let level = hub.memory.look();
         let most = hub.limits.max_waiting;
         hub.pool.resize(match level {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use tikv_jemalloc_ctl::{epoch, stats};
 use tikv_jemallocator::Jemalloc;
+use tokio::sync::Notify;
 
 /// It knows what it has given out without counting at each allocation, reserves few addresses, and gives back what lies idle.
 #[global_allocator]
@@ -184,6 +185,8 @@ pub struct Memory {
     limit: AtomicU64,
     /// How many more may come in before somebody has to look: a crowd comes in faster than the next look by itself.
     enough_for: AtomicI64,
+    /// A newcomer has found it short.
+    noticed: Notify,
 }
 
 impl Memory {
@@ -201,7 +204,16 @@ impl Memory {
         limits.extend((addresses < 1 << 62).then_some((Count::Addresses, addresses)));
         let base = kernel.resident().unwrap_or_default().saturating_sub(live);
         let (level, used, limit) = (AtomicU8::new(0), AtomicU64::new(0), AtomicU64::new(u64::MAX));
-        let memory = Self { kernel, limits, base, level, used, limit, enough_for: AtomicI64::new(i64::MAX) };
+        let memory = Self {
+            kernel,
+            limits,
+            base,
+            level,
+            used,
+            limit,
+            enough_for: AtomicI64::new(i64::MAX),
+            noticed: Notify::new(),
+        };
         memory.look_at(live);
         memory
     }
@@ -233,9 +245,20 @@ impl Memory {
     /// How it stands now that somebody wants to come in.
     pub fn for_newcomer(&self) -> Level {
         match self.level() {
-            Level::Ample if self.enough_for.fetch_sub(1, Ordering::Relaxed) <= 0 => self.look(),
+            Level::Ample if self.enough_for.fetch_sub(1, Ordering::Relaxed) <= 0 => {
+                let level = self.look();
+                if level != Level::Ample {
+                    self.noticed.notify_one();
+                }
+                level
+            }
             level => level,
         }
+    }
+
+    /// Waits until a newcomer finds it short.
+    pub async fn noticed(&self) {
+        self.noticed.notified().await;
     }
 
     /// How it stood at the last look.
