@@ -82,7 +82,7 @@ simulate: ## the agent under a simulated network and clock, SIMULATION_STEPS (10
 
 crowd: ## PEERS (100000) peers at AGENTS (10) agents that share a store, simulated; see docs/scale.md
 	DUET_CROWD_PEERS=$(PEERS) DUET_CROWD_AGENTS=$(AGENTS) DUET_CROWD_LEASE=1800 DUET_CROWD_CALLS=4 DUET_CROWD_TROUBLES=4 \
-	  cargo test --release --locked -p agent --test simulation -- --nocapture crowd
+	  cargo test --locked --profile simulation -p agent --test simulation -- --nocapture crowd
 
 soak: ## a crowd at the broker for an hour, or MINUTES, that must leave nothing behind; SOAK="--peers 500" or other flags
 	cargo bench --locked -p broker --bench soak -- --minutes $(MINUTES) $(SOAK)

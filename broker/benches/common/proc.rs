@@ -14,6 +14,7 @@ pub struct Moment {
     generator: BTreeMap<u32, (String, u64)>,
     machine_ns: u64,
     switches: u64,
+    ticks: Ticks,
 }
 
 /// What was spent between two moments.
@@ -25,8 +26,16 @@ pub struct Cost {
     pub others_us: f64,
     /// The server's, by the name of the thread.
     pub threads_us: BTreeMap<String, f64>,
+    /// What of the server's time it was in the kernel, sending and receiving above all; between 0 and 1.
+    pub kernel_share: f64,
     /// How often a thread of the server went to sleep.
     pub sleeps: f64,
+}
+
+/// Time on a CPU in ticks of 10 ms: too coarse for how long, good enough for where.
+struct Ticks {
+    user: u64,
+    kernel: u64,
 }
 
 impl Moment {
@@ -37,6 +46,7 @@ impl Moment {
             generator: threads(std::process::id())?,
             machine_ns: machine()?,
             switches: sleeps(server)?,
+            ticks: Ticks::of(server)?,
         })
     }
 
@@ -51,6 +61,7 @@ impl Moment {
             after.iter().map(|(id, (_, ns))| (ns - before.get(id).map_or(0, |(_, ns)| *ns)) as f64 / 1e3).sum()
         };
         let (server_us, generator_us) = (ran(&self.server, &now.server), ran(&self.generator, &now.generator));
+        let (user, kernel) = (now.ticks.user - self.ticks.user, now.ticks.kernel - self.ticks.kernel);
         let machine_us = now.machine_ns.saturating_sub(self.machine_ns) as f64 / 1e3;
         Ok(Cost {
             seconds: (now.at - self.at).as_secs_f64(),
@@ -58,8 +69,20 @@ impl Moment {
             generator_us,
             others_us: (machine_us - server_us - generator_us).max(0.0),
             threads_us,
+            kernel_share: kernel as f64 / ((user + kernel) as f64).max(1.0),
             sleeps: now.switches.saturating_sub(self.switches) as f64,
         })
+    }
+}
+
+impl Ticks {
+    /// Of all threads, those that have ended too (proc(5), stat: utime and stime).
+    fn of(pid: u32) -> Result<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("the server has ended")?;
+        // The second field is a name in parentheses, which may hold spaces.
+        let mut fields = stat.rsplit_once(')').context("stat has no name")?.1.split_whitespace().skip(11);
+        let mut next = || anyhow::Ok(fields.next().context("stat is too short")?.parse()?);
+        Ok(Self { user: next()?, kernel: next()? })
     }
 }
 

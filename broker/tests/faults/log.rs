@@ -12,15 +12,20 @@ fn lost(broker: &Broker) -> u64 {
     line.unwrap().parse().unwrap()
 }
 
+/// Two in a room.
+fn pair(broker: &Broker) -> (Client, Client) {
+    let (mut alice, mut bob) = (Client::peer(broker, V3, "alice"), Client::peer(broker, V5, "bob"));
+    alice.join("lobby");
+    bob.join("lobby");
+    alice.expect(&["arrived"]);
+    (alice, bob)
+}
+
 #[test]
 fn a_log_that_cannot_be_written_costs_its_lines_and_nothing_else() {
     let way = Way { log: Some("/dev/full".into()), ..Way::flags(&["--log=trace"]) };
     let mut broker = Broker::launch(scratch_folder(), way);
-    let mut alice = Client::peer(&broker, V3, "alice");
-    let mut bob = Client::peer(&broker, V5, "bob");
-    alice.join("lobby");
-    bob.join("lobby");
-    alice.expect(&["arrived"]);
+    let (mut alice, mut bob) = pair(&broker);
     alice.publish("rooms/hall/carol/alice", "{}", 1);
     alice.expect(&["error"]);
     let begin = Instant::now();
@@ -39,11 +44,7 @@ fn a_log_whose_reader_is_stuck_costs_its_lines_and_nothing_else() {
     let pipe = Pipe::full(&scratch_folder());
     let way = Way { log: Some(pipe.path.clone()), ..Way::flags(&["--log=debug"]) };
     let mut broker = Broker::launch(scratch_folder(), way);
-    let mut alice = Client::peer(&broker, V3, "alice");
-    let mut bob = Client::peer(&broker, V5, "bob");
-    alice.join("lobby");
-    bob.join("lobby");
-    alice.expect(&["arrived"]);
+    let (mut alice, mut bob) = pair(&broker);
     let mut relay = || {
         let begin = Instant::now();
         alice.signal("lobby", "bob", &json!({"type": "ready"}));

@@ -54,8 +54,10 @@ impl Phase {
     pub fn cost(&mut self, cost: &Cost, count: usize, unit: &str) {
         let each = count.max(1) as f64;
         self.figure(&format!("CPU µs/{unit}"), cost.server_us / each);
-        if cost.threads_us.len() > 1 {
-            for (thread, us) in &cost.threads_us {
+        self.figure("of it kernel", cost.kernel_share * cost.server_us / each);
+        let ran: Vec<_> = cost.threads_us.iter().filter(|(_, us)| **us > 0.0).collect();
+        if ran.len() > 1 {
+            for (thread, us) in ran {
                 self.figure(&format!("of it {thread}"), us / each);
             }
         }
