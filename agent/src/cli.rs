@@ -45,6 +45,11 @@ struct Flags {
     #[arg(long, value_name = "TIME", env = "DUET_AGENT_LEASE", value_parser = lease)]
     lease: Option<Duration>,
 
+    /// Hear of those who have gone at $SYS/brokers/+/clients/+/disconnected, where EMQX and RMQTT say it: a seat is then
+    /// given up without a will. Needless where they tell it over HTTP (--http)
+    #[arg(long, env = "DUET_AGENT_SYS_PRESENCE")]
+    sys_presence: bool,
+
     #[command(flatten)]
     ice: IceFlags,
 
@@ -227,7 +232,16 @@ impl Flags {
         let terms = Terms { grace: self.grace, lease, ice: self.ice.ice()? };
         let (broker, client_id, ca_file) = (self.broker, self.id, self.ca_file);
         Ok(Settings {
-            service: Options { broker, client_id, login, ca_file, version, store, terms },
+            service: Options {
+                broker,
+                client_id,
+                login,
+                ca_file,
+                version,
+                store,
+                terms,
+                hears_presence: self.sys_presence,
+            },
             hooks,
             log: EnvFilter::try_new(&self.log).context("--log")?,
         })

@@ -1,6 +1,7 @@
 //! The one place that decides what engines ask: `authenticate` lets somebody in, `authorize` says what it may. Both by
 //! the rules of [`crate::access`], which are the embedded broker's.
 
+use super::engine::sys;
 use super::people::{self, People};
 use super::seats::Seats;
 use crate::access::authenticate::{Claim, OPERATOR, Person, Wanted};
@@ -19,7 +20,6 @@ use zeroize::Zeroizing;
 /// Client ids of agents, besides the one that this agent has: no peer gets them, for it would push an agent out.
 const AGENTS: &str = "agent-";
 /// What engines tell agents of clients that go.
-const PRESENCE: &str = "$SYS/brokers/+/clients/+/disconnected";
 
 /// How long a connection is new: by then its engine has closed the one before.
 const NEW: Duration = Duration::from_secs(5);
@@ -235,7 +235,7 @@ fn agent_may(action: Action, on: &str) -> Result<(), String> {
         }
         Action::Subscribe => {
             let wanted = filter::shared(on).map_or(on, |(_, wanted)| wanted);
-            let own = [topic::AGENT_INBOX, topic::CONTROL_INBOX, "rooms/+", PRESENCE];
+            let own = [topic::AGENT_INBOX, topic::CONTROL_INBOX, "rooms/+", sys::DISCONNECTED];
             filter::is_valid(wanted) && own.iter().any(|own| filter::covers(own, wanted))
         }
     };

@@ -3,6 +3,7 @@
 
 use super::line::{Handle, News};
 use super::wire::{Message, Receipt};
+use crate::hooks::engine::sys;
 use crate::hooks::seats::Ask;
 use crate::store::turn::{Heard, Terms};
 use crate::store::work::{Outside, Task, Unsaid, work};
@@ -97,7 +98,7 @@ impl<S: Store + 'static> Drive<S> {
         loop {
             let sweep_at = self.agent.sweep.get().max(paced);
             let begin: Vec<RoomId> = tokio::select! {
-                news = self.news.recv(), if rooms.len() < ROOMS => match news {
+                news = self.news.recv(), if rooms.len() < ROOMS && answering.len() < QUESTIONS => match news {
                     None => return,
                     Some(News::Listening) => {
                         self.listening = true;
@@ -115,7 +116,20 @@ impl<S: Store + 'static> Drive<S> {
                         asking.push(self.agent.clone().ask_rooms(Asked::Forgotten));
                         Vec::new()
                     }
-                    Some(News::Said(message, number)) => self.take(message, number).into_iter().collect(),
+                    Some(News::Said(message, number)) => match sys::read(&message.topic, &message.payload) {
+                        None => self.take(message, number).into_iter().collect(),
+                        Some(gone) => {
+                            let gone = gone.unwrap_or_else(|why| {
+                                debug!(topic = message.topic, why, "nothing follows from a message");
+                                None
+                            });
+                            let ended = gone.filter(|_| !message.retain);
+                            let ended = ended.map(|sys::Gone { peer, lost }| Ask::Ended { peer, lost });
+                            answering.extend(ended.map(|ask| self.agent.clone().answer(ask)));
+                            self.agent.line.acknowledge((message.receipt, number));
+                            Vec::new()
+                        }
+                    },
                 },
                 Some(room) = rooms.next() => {
                     self.agent.finished(&room).into_iter().collect()

@@ -3,6 +3,7 @@
 
 use super::wire::{Message, NoConnection, Receipt, Seen, Sender, WINDOW, Wire};
 use super::{BrokerUrl, ServiceError};
+use crate::hooks::engine::sys;
 use crate::store::Publication;
 use crate::store::work::Unsaid;
 use protocol::topic::{AGENT_INBOX, CONTROL_INBOX};
@@ -84,6 +85,7 @@ pub(super) struct Line<F> {
     desk: Desk,
     broker: BrokerUrl,
     is_shared: bool,
+    hears_presence: bool,
     news: mpsc::Sender<News>,
     orders: UnboundedReceiver<Order>,
     /// Called whenever the agent listens.
@@ -117,6 +119,7 @@ impl<F: Fn(&BrokerUrl)> Line<F> {
     pub(super) fn new(
         (sender, wire): (Sender, Wire),
         broker: BrokerUrl,
+        hears_presence: bool,
         news: mpsc::Sender<News>,
         connected: F,
     ) -> (Handle, Self) {
@@ -132,7 +135,7 @@ impl<F: Fn(&BrokerUrl)> Line<F> {
             sayings: HashMap::new(),
             last_saying: 0,
         };
-        (Handle(handle), Self { wire, desk, broker, is_shared, news, orders, connected })
+        (Handle(handle), Self { wire, desk, broker, is_shared, hears_presence, news, orders, connected })
     }
 
     /// Keeps the connection until the rooms' side has closed it.
@@ -223,12 +226,19 @@ impl<F: Fn(&BrokerUrl)> Line<F> {
 
     fn filters(&self) -> Vec<String> {
         let share = if self.is_shared { SHARE } else { "" };
-        vec![format!("{share}{AGENT_INBOX}"), format!("{share}{CONTROL_INBOX}"), STATES.to_owned()]
+        let mut filters = vec![format!("{share}{AGENT_INBOX}"), format!("{share}{CONTROL_INBOX}")];
+        if self.hears_presence {
+            // Each agent by itself: engines differ in what they share of `$SYS`.
+            filters.push(sys::DISCONNECTED.to_owned());
+        }
+        filters.push(STATES.to_owned());
+        filters
     }
 
     fn check_granted(&self, granted: &[bool]) -> Result<(), ServiceError> {
-        for (filter, is_granted) in self.filters().into_iter().take(2).zip(granted) {
-            if !is_granted {
+        for (filter, is_granted) in self.filters().into_iter().zip(granted) {
+            // Without seeing what is retained it can do its work nevertheless.
+            if !is_granted && filter != STATES {
                 return Err(ServiceError::Deaf { broker: self.broker.to_string(), filter });
             }
         }

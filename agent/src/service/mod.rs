@@ -54,6 +54,8 @@ pub struct Options {
     pub store: Option<StoreOptions>,
     /// What holds in the rooms.
     pub terms: Terms,
+    /// Whether the broker says who has gone at [`DISCONNECTED`](crate::hooks::engine::sys::DISCONNECTED).
+    pub hears_presence: bool,
 }
 
 /// Where several agents keep their rooms.
@@ -149,12 +151,12 @@ pub async fn run(
     asked: mpsc::Receiver<Ask>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServiceError> {
-    let Options { broker, client_id, login, ca_file, version, store, terms } = options;
+    let Options { broker, client_id, login, ca_file, version, store, terms, hears_presence } = options;
     let wire = wire::new(version, &broker, &client_id, login.as_ref(), ca_file.as_deref())?;
     match store {
         None => {
             let store = Memory::new(drive::now);
-            serve(wire, broker, (store, client_id), terms, connected, asked, stop).await
+            serve(wire, (broker, hears_presence), (store, client_id), terms, connected, asked, stop).await
         }
         Some(StoreOptions { url, prefix, username, password }) => {
             let password = password.as_ref().map(|Password(password)| password.as_str());
@@ -167,14 +169,14 @@ pub async fn run(
                 Err(Unready::Refused(why)) => return Err(ServiceError::StoreRefused { store: url.to_string(), why }),
                 Err(Unready::Away(error)) => warn!(store = %url, %error, "the store does not answer yet"),
             }
-            serve(wire, broker, (store, run), terms, connected, asked, stop).await
+            serve(wire, (broker, hears_presence), (store, run), terms, connected, asked, stop).await
         }
     }
 }
 
 async fn serve<S: Store + 'static>(
     wire: (wire::Sender, wire::Wire),
-    broker: BrokerUrl,
+    (broker, hears_presence): (BrokerUrl, bool),
     (store, run): (S, String),
     terms: Terms,
     connected: impl Fn(&BrokerUrl) + Send + 'static,
@@ -182,7 +184,7 @@ async fn serve<S: Store + 'static>(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServiceError> {
     let (news, hears) = mpsc::channel(line::HEARD);
-    let (handle, line) = line::Line::new(wire, broker, news, connected);
+    let (handle, line) = line::Line::new(wire, broker, hears_presence, news, connected);
     let mut line = tokio::spawn(line.keep());
     let drive = drive::Drive::new(store, terms, handle.clone(), hears, asked, run);
     tokio::select! {

@@ -78,6 +78,7 @@ enum What {
     },
     Hear {
         peer: u32,
+        room: u32,
         message: Rc<str>,
     },
     Sweep {
@@ -307,7 +308,7 @@ impl World {
             What::ForAgent(message) => self.for_agent(message),
             What::Go { agent, run, room } if self.hosts[agent].run == run => self.go(agent, room),
             What::Taken { agent, run, publication } => self.taken(agent, run, &publication),
-            What::Hear { peer, message } => self.hear(peer, &message),
+            What::Hear { peer, room, message } => self.hear(peer, room, &message),
             What::Sweep { agent, run } if self.hosts[agent].run == run => self.sweep(agent),
             What::Disturb if !self.is_calm => self.disturb(),
             What::Heal { agent } => self.heal(agent),
@@ -423,19 +424,16 @@ impl World {
                 }
             }
             Ok(Topic::FromAgent { to, room }) => {
-                let peer = index(to);
-                // Who has gone elsewhere since is not told.
-                if self.peers[peer as usize].room == index(room) {
-                    let message: Rc<str> = publication.payload.as_str().into();
-                    let arrives = self.now + self.net();
-                    let told = &mut self.peers[peer as usize].told;
-                    *told = arrives.max(*told);
-                    let wait = *told - self.now;
-                    self.after(wait, What::Hear { peer, message: message.clone() });
-                    if self.common.borrow().is_rough && self.dice.u32(0..200) == 0 {
-                        let wait = self.dice.u64(0..SECOND);
-                        self.after(wait, What::Hear { peer, message });
-                    }
+                let (peer, room) = (index(to), index(room));
+                let message: Rc<str> = publication.payload.as_str().into();
+                let arrives = self.now + self.net();
+                let told = &mut self.peers[peer as usize].told;
+                *told = arrives.max(*told);
+                let wait = *told - self.now;
+                self.after(wait, What::Hear { peer, room, message: message.clone() });
+                if self.common.borrow().is_rough && self.dice.u32(0..200) == 0 {
+                    let wait = self.dice.u64(0..SECOND);
+                    self.after(wait, What::Hear { peer, room, message });
                 }
             }
             _ => {}

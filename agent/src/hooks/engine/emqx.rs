@@ -1,7 +1,7 @@
 //! EMQX 5: its HTTP authenticator and authorizer, with the bodies that `docs/engines/emqx` gives them, and its rule
 //! engine's event of a client that has gone. The answer is always 200: anything else it takes for "ask the next".
 
-use super::{Answer, Decision, Question, Request, Secret, address, json, some};
+use super::{Answer, Decision, Question, Request, Secret, address, ended, json, some};
 use crate::hooks::gate::Action;
 use serde::Deserialize;
 use serde_json::json;
@@ -48,14 +48,9 @@ pub(super) fn read(request: Request<'_>) -> Result<Question, String> {
         }
         "event" => {
             let Happened { event, clientid, reason } = json(request)?;
-            match (&*event, &*reason) {
-                // Another connection has its id by now, and so its seats.
-                ("client.disconnected", "takenover" | "discarded") => Ok(Question::Nothing),
-                ("client.disconnected", reason) => {
-                    Ok(Question::Gone { client: clientid, lost: reason != "normal", unless_new: false })
-                }
-                _ => Ok(Question::Nothing),
-            }
+            let lost = (event == "client.disconnected").then(|| ended(&reason)).flatten();
+            let gone = |lost| Question::Gone { client: clientid, lost, unless_new: false };
+            Ok(lost.map_or(Question::Nothing, gone))
         }
         _ => Err("EMQX asks at authenticate, authorize and event".into()),
     }

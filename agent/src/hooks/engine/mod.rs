@@ -7,6 +7,7 @@ mod emqx;
 mod mosquitto;
 mod rabbitmq;
 mod rmqtt;
+pub mod sys;
 mod vernemq;
 
 use super::gate::{Action, Guest};
@@ -84,6 +85,16 @@ pub enum Question {
     },
     /// Nothing: something has happened that changes nothing here.
     Nothing,
+}
+
+/// Whether a connection was lost, by the reason that EMQX or RMQTT gives for its end. `None` if another one has the client id
+/// by now, and so its seats.
+fn ended(reason: &str) -> Option<bool> {
+    match reason {
+        "takenover" | "discarded" | "Kicked" => None,
+        "normal" => Some(false),
+        reason => Some(!reason.starts_with("Disconnect")),
+    }
 }
 
 /// A password that is not shown.

@@ -2,7 +2,7 @@
 //! rmqtt-web-hook. A text that it does not know it takes for yes and another status than 200 for "ask the next", so the
 //! answer is always 200 and JSON.
 
-use super::{Answer, Decision, Form, Question, Request, Secret, address, json, some};
+use super::{Answer, Decision, Form, Question, Request, Secret, address, ended, json, some};
 use crate::hooks::gate::Action;
 use serde::Deserialize;
 use serde_json::json;
@@ -71,15 +71,12 @@ pub(super) fn read(request: Request<'_>) -> Result<Question, String> {
         }
         "event" => {
             let Happened { action, clientid, reason } = json(request)?;
-            match (&*action, clientid, reason.as_deref().unwrap_or_default()) {
-                // Another connection has its id by now, and so its seats.
-                ("client_disconnected", _, "Kicked") => Ok(Question::Nothing),
-                ("client_disconnected", Some(client), reason) => {
-                    Ok(Question::Gone { client, lost: !reason.starts_with("Disconnect"), unless_new: false })
-                }
-                ("client_disconnected", None, _) => Err("clientid is missing".into()),
-                _ => Ok(Question::Nothing),
-            }
+            let reason = reason.as_deref().unwrap_or_default();
+            let Some(lost) = (action == "client_disconnected").then(|| ended(reason)).flatten() else {
+                return Ok(Question::Nothing);
+            };
+            let client = clientid.ok_or("clientid is missing")?;
+            Ok(Question::Gone { client, lost, unless_new: false })
         }
         _ => Err("RMQTT asks at authenticate, authorize and event".into()),
     }

@@ -129,7 +129,11 @@ impl World {
         }
     }
 
-    pub(super) fn hear(&mut self, peer: u32, message: &str) {
+    pub(super) fn hear(&mut self, peer: u32, room: u32, message: &str) {
+        // Who has gone elsewhere does not listen there any more.
+        if self.peers[peer as usize].room != room {
+            return;
+        }
         let now = self.now;
         let message: AgentMessage = serde_json::from_str(message).unwrap();
         let heard = &mut self.peers[peer as usize];
