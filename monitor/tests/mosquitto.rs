@@ -97,6 +97,7 @@ fn agent(port: u16) -> oneshot::Sender<()> {
         version: agent::service::Version::Three,
         store: None,
         terms: agent::store::turn::Terms::default(),
+        hears_presence: false,
     };
     let (stop, stopped) = oneshot::channel();
     let (tell, listens) = mpsc::channel();

@@ -19,8 +19,6 @@ use zeroize::Zeroizing;
 
 /// Client ids of agents, besides the one that this agent has: no peer gets them, for it would push an agent out.
 const AGENTS: &str = "agent-";
-/// What engines tell agents of clients that go.
-
 /// How long a connection is new: by then its engine has closed the one before.
 const NEW: Duration = Duration::from_secs(5);
 

@@ -22,8 +22,8 @@ struct Happened {
     reason: String,
 }
 
-/// Whether a topic is one of these, and if so, what follows: somebody has gone, or nothing, since another connection
-/// has the client id by now.
+/// What follows from a message, if this is where they say it: somebody has gone, or nothing, since another connection has
+/// the client id by now.
 ///
 /// # Errors
 /// What is not as it should be.
