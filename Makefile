@@ -1,6 +1,6 @@
 # `make test` is everything that must hold, from a fresh Debian machine on.
 .DEFAULT_GOAL := help
-.PHONY: help run test tools check rust web e2e cameras bench faults fuzz simulate soak test-engines deployment crowd
+.PHONY: help run test tools check rust web e2e cameras bench faults fuzz simulate soak test-engines test-cluster deployment crowd
 
 FUZZ_SECONDS ?= 600
 SIMULATION_STEPS ?= 10000000
@@ -51,6 +51,12 @@ cameras: ## the camera's tests on release builds, at length: each rate over 10 s
 
 test-engines: ## rooms over RabbitMQ itself, which asks the agent who may do what (Debian's rabbitmq-server)
 	cargo test -p agent --test rabbitmq --locked -- --ignored
+
+test-cluster: ## rooms over three nodes of RMQTT, which ask three agents; builds RMQTT (protobuf-compiler) first
+	cd agent/cluster && cargo build --locked && cargo test --locked --quiet
+	built="$$(cd agent/cluster && cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')" && \
+	  DUET_CLUSTER_NODE="$$built/debug/cluster-node" \
+	  cargo test -p agent --test cluster --locked -- --ignored --nocapture --test-threads=1
 
 bench: ## figures, see BENCHMARKS.md; BENCH="--quick" or other flags of the load
 	cargo bench -p broker --bench load -- $(BENCH)
