@@ -106,7 +106,7 @@ fn is_refused(port: u16, id: &str, user: &str, password: &str, will: Option<(&st
     }
     let (_client, mut connection) = rumqttc::Client::new(options, 16);
     loop {
-        match connection.recv_timeout(PATIENCE).expect("an answer in time").expect("a connection") {
+        match connection.recv_timeout(PATIENCE).expect("an answer in time") {
             Ok(Event::Incoming(Packet::ConnAck(_))) => return false,
             Ok(_) => {}
             Err(ConnectionError::ConnectionRefused(_)) => return true,
