@@ -61,7 +61,7 @@ async fn main() -> anyhow::Result<()> {
     let own = flags.grpc.iter().find(|(id, _)| *id == flags.id).map(|(_, address)| *address);
     let own = own.with_context(|| format!("--grpc: node {} is not among them", flags.id))?;
     let cluster = format!(
-        "node_grpc_addrs = [{}]\nraft_peer_addrs = [{}]\nleader_id = {}\n",
+        "node_grpc_addrs = [{}]\nraft_peer_addrs = [{}]\nleader_id = {}\nnode_grpc_client_timeout = \"2s\"\nraft.grpc_reuseaddr = true\n",
         toml_list(&flags.grpc),
         toml_list(&flags.raft),
         flags.leader
@@ -73,6 +73,7 @@ async fn main() -> anyhow::Result<()> {
         .plugins_config_map_add("rmqtt-cluster-raft", cluster)
         .plugins_config_map_add("rmqtt-retainer", "storage.type = \"ram\"\n")
         .plugins_config_map_add("rmqtt-sys-topic", "publish_interval = \"1m\"\n")
+        .plugins_config_map_add("rmqtt-shared-subscription", "strategy = \"random\"\n")
         .build()
         .await;
     // A door that is registered and not started would let everybody pass.
@@ -84,11 +85,15 @@ async fn main() -> anyhow::Result<()> {
     rmqtt_web_hook::register(&context, true, false).await?;
     rmqtt_retainer::register(&context, true, false).await?;
     rmqtt_sys_topic::register(&context, true, false).await?;
+    // Without it, RMQTT takes the word $share for a level like any other.
+    rmqtt_shared_subscription::register(&context, true, false).await?;
     context.node.start_grpc_server(context.clone(), own, true, false);
     rmqtt_cluster_raft::register(&context, true, false).await?;
+    // A node that starts again finds connections of its former life lingering at its ports.
     // RMQTT asks no hook about who has no user name where the anonymous are allowed.
-    let tcp = Builder::new().name("tcp").laddr(flags.mqtt).allow_anonymous(false).bind()?.tcp()?;
-    let ws = Builder::new().name("ws").laddr(flags.ws).allow_anonymous(false).bind()?.ws()?;
+    let tcp =
+        Builder::new().name("tcp").reuseaddr(Some(true)).laddr(flags.mqtt).allow_anonymous(false).bind()?.tcp()?;
+    let ws = Builder::new().name("ws").reuseaddr(Some(true)).laddr(flags.ws).allow_anonymous(false).bind()?.ws()?;
     println!("node {} listening on {} and ws://{}", flags.id, flags.mqtt, flags.ws);
     MqttServer::new(context).listener(tcp).listener(ws).build().run().await
 }

@@ -1,11 +1,13 @@
 //! Three nodes of RMQTT with Raft, the hooks' files as they are shipped, an agent for each node, and a Redis: on
 //! loopback, each on ports that were free, all ended at the end.
 
-use crate::mosquitto::{PASSWORD, Process, free_port};
+use crate::mosquitto::{PASSWORD, Process};
 use crate::redis::Redis;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 use tempfile::TempDir;
 
 /// What the nodes show to their agents; with the signs that an address wants written otherwise.
@@ -43,7 +45,7 @@ impl Cluster {
             users.iter().map(|name| format!("[{name}]\npassword = \"{hash}\"\nrooms = [\"*\"]\n")).collect();
         std::fs::write(folder.path().join("users.toml"), users).unwrap();
         std::fs::write(folder.path().join("secret"), SECRET).unwrap();
-        let port = free_port;
+        let port = unused_port;
         let ports = [(); 3].map(|()| Ports { mqtt: port(), ws: port(), grpc: port(), raft: port(), hooks: port() });
         let mut cluster =
             Self { folder, redis: Redis::start(), ports, nodes: Default::default(), agents: Default::default() };
@@ -143,6 +145,30 @@ impl Cluster {
     pub(crate) fn kill_agent(&mut self, n: usize) {
         self.agents[n] = None;
     }
+}
+
+impl Drop for Cluster {
+    /// What the programs said, where a test has failed.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for (kind, processes) in [("node", &self.nodes), ("agent", &self.agents)] {
+            for (n, process) in processes.iter().enumerate() {
+                let said = process.as_ref().map_or("is dead".into(), Process::output);
+                eprintln!("--- {kind} {n}:\n{said}");
+            }
+        }
+    }
+}
+
+/// A port that nobody listens at, and no cluster of this process has had: RMQTT does not listen where connections of a dead
+/// one still linger. Below those that connections are made from, or one of these would take it meanwhile.
+fn unused_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    let mut ports = std::iter::from_fn(|| Some(first + NEXT.fetch_add(1, Ordering::Relaxed)));
+    ports.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).unwrap()
 }
 
 fn wait(process: &Process, text: &str) {

@@ -270,6 +270,11 @@ pub(crate) struct Client {
 impl Client {
     /// Connects as `id` with a clean session, and waits until it is.
     pub(crate) fn connect(port: u16, id: &str, will: Option<LastWill>) -> Self {
+        Self::try_connect(port, id, will).expect("the broker lets it in")
+    }
+
+    /// The same; `None` if the broker turns it away.
+    pub(crate) fn try_connect(port: u16, id: &str, will: Option<LastWill>) -> Option<Self> {
         let mut options = MqttOptions::new(id, "127.0.0.1", port);
         options
             .set_credentials(id, PASSWORD)
@@ -292,14 +297,20 @@ impl Client {
             let _ = sender.send(Notice::Ended);
         });
         let mut client = Self { mqtt, notices, messages: Default::default(), cut: Some(cut), thread: Some(thread) };
-        client.wait(|notice| matches!(notice, Notice::Connected));
-        client
+        client.try_wait(|notice| matches!(notice, Notice::Connected))?;
+        Some(client)
     }
 
     /// Whether the subscription was granted.
     pub(crate) fn subscribe(&mut self, filter: &str) -> bool {
-        self.mqtt.try_subscribe(filter, QoS::AtLeastOnce).unwrap();
-        matches!(self.wait(|notice| matches!(notice, Notice::Subscribed(_))), Notice::Subscribed(true))
+        self.try_subscribe(filter).expect("the connection stays")
+    }
+
+    /// The same; `None` if the connection ends.
+    pub(crate) fn try_subscribe(&mut self, filter: &str) -> Option<bool> {
+        self.mqtt.try_subscribe(filter, QoS::AtLeastOnce).ok()?;
+        let notice = self.try_wait(|notice| matches!(notice, Notice::Subscribed(_)))?;
+        Some(matches!(notice, Notice::Subscribed(true)))
     }
 
     /// Publishes at QoS 1 and waits until the broker has it.
@@ -315,7 +326,7 @@ impl Client {
 
     /// Waits for the broker to have one more.
     pub(crate) fn acknowledged(&mut self) {
-        self.wait(|notice| matches!(notice, Notice::Acknowledged));
+        self.try_wait(|notice| matches!(notice, Notice::Acknowledged)).expect("the connection stays");
     }
 
     /// The next message, when it comes within `patience`.
@@ -333,13 +344,13 @@ impl Client {
         }
     }
 
-    fn wait(&mut self, wanted: impl Fn(&Notice) -> bool) -> Notice {
+    fn try_wait(&mut self, wanted: impl Fn(&Notice) -> bool) -> Option<Notice> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.notices.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(notice) if wanted(&notice) => return notice,
+                Ok(notice) if wanted(&notice) => return Some(notice),
                 Ok(Notice::Message { topic, payload }) => self.messages.push_back((topic, payload)),
-                Ok(Notice::Ended) => panic!("the client's connection has ended"),
+                Ok(Notice::Ended) => return None,
                 Ok(_) => {}
                 Err(e) => panic!("a client waits in vain: {e}"),
             }
