@@ -13,15 +13,18 @@ mod mosquitto;
 #[allow(dead_code, reason = "other tests use the rest")]
 mod redis;
 
-use cluster::Cluster;
+use cluster::{Cluster, JWT_SECRET, News};
 use mosquitto::{Client, PASSWORD, PATIENCE};
 use rumqttc::{ConnectionError, Event, LastWill, MqttOptions, Packet, QoS};
 use serde_json::Value;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const USERS: [&str; 5] = ["alice", "bob", "carol", "dave", "mallory"];
 /// A join that is not answered by then is said again.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How long a seat is kept here.
+const GRACE: Duration = Duration::from_secs(1);
 /// By then newcomers negotiate after a node was killed.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(15);
 const JOIN: &[u8] = br#"{"type":"join"}"#;
@@ -133,7 +136,7 @@ fn is_refused(port: u16, id: &str, user: &str, password: &str, will: Option<(&st
 #[test]
 #[ignore = "needs the node's program; make test-cluster"]
 fn peers_on_different_nodes_meet_and_whoever_attacks_them_reaches_nobody() {
-    let cluster = Cluster::start(&USERS);
+    let cluster = Cluster::start(&USERS, News::Hook);
     let mut alice = Peer::connect(cluster.mqtt(0), "alice");
     let mut bob = Peer::connect(cluster.mqtt(1), "bob");
     alice.meet(&mut bob, "lobby");
@@ -224,21 +227,73 @@ fn peers_on_different_nodes_meet_and_whoever_attacks_them_reaches_nobody() {
 #[test]
 #[ignore = "needs the node's program; make test-cluster"]
 fn whoever_loses_its_connection_is_known_to_have_gone_by_the_notice_of_its_node() {
-    let cluster = Cluster::start(&USERS);
-    let mut alice = Peer::connect(cluster.mqtt(0), "alice");
-    let mut bob = Peer::connect(cluster.mqtt(1), "bob");
-    alice.meet(&mut bob, "lobby");
-    // Without a will, and long before its lease ends.
-    let begun = Instant::now();
-    bob.client.lose();
-    alice.hear("lobby", "agent", "left");
-    assert!(begun.elapsed() < Duration::from_secs(10), "after {:?}", begun.elapsed());
+    for news in [News::Hook, News::Sys] {
+        let cluster = Cluster::start(&USERS, news);
+        let mut alice = Peer::connect(cluster.mqtt(0), "alice");
+        let mut bob = Peer::connect(cluster.mqtt(1), "bob");
+        alice.meet(&mut bob, "lobby");
+        // Without a will, and long before its lease ends.
+        let begun = Instant::now();
+        bob.client.lose();
+        alice.hear("lobby", "agent", "left");
+        assert!(begun.elapsed() < Duration::from_secs(10), "after {:?}", begun.elapsed());
+
+        // Another connection under the same name is no reason to go: the notice of the first one's end is about that one.
+        let mut bob = Peer::connect(cluster.mqtt(1), "bob");
+        alice.meet(&mut bob, "lobby");
+        let mut again = Peer::connect(cluster.mqtt(2), "bob");
+        again.join("lobby");
+        again.say("lobby", "alice", "offer");
+        alice.hear("lobby", "bob", "offer");
+        assert_eq!(alice.next("lobby", GRACE * 3), None, "bob is there");
+    }
+}
+
+#[test]
+#[ignore = "needs the node's program; make test-cluster"]
+fn two_pages_at_different_nodes_are_in_a_call() {
+    let cluster = Cluster::start(&USERS, News::Hook);
+    let status = Command::new("node")
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../web"))
+        .arg("e2e/across.mjs")
+        .env("NODES", [cluster.ws(0), cluster.ws(1)].join(","))
+        .env("JWT_SECRET", JWT_SECRET)
+        .status()
+        .expect("node runs");
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+#[ignore = "needs the node's program; make test-cluster"]
+fn signals_pass_between_nodes() {
+    const SIGNALS: usize = 2000;
+    let cluster = Cluster::start(&USERS, News::Hook);
+    println!("| a signal at QoS 1, one at a time | p50 ms | p99 ms |\n|---|---:|---:|");
+    for (at, what) in [(0, "both at one node"), (1, "at two nodes")] {
+        let room = format!("room-{at}");
+        let mut alice = Peer::connect(cluster.mqtt(0), "alice");
+        let mut bob = Peer::connect(cluster.mqtt(at), "bob");
+        alice.meet(&mut bob, &room);
+        let mut took: Vec<Duration> = (0..SIGNALS)
+            .map(|_| {
+                let begun = Instant::now();
+                bob.say(&room, "alice", "candidate");
+                alice.hear(&room, "bob", "candidate");
+                begun.elapsed()
+            })
+            .collect();
+        took.sort_unstable();
+        let ms = |part: usize| took[SIGNALS * part / 100].as_secs_f64() * 1e3;
+        println!("| {what} | {:.2} | {:.2} |", ms(50), ms(99));
+        alice.client.disconnect();
+        bob.client.disconnect();
+    }
 }
 
 #[test]
 #[ignore = "needs the node's program; make test-cluster"]
 fn newcomers_meet_while_a_node_is_dead_and_it_takes_part_when_it_is_back() {
-    let mut cluster = Cluster::start(&USERS);
+    let mut cluster = Cluster::start(&USERS, News::Hook);
     for dead in [2, 0] {
         let (one, other) = ((dead + 1) % 3, (dead + 2) % 3);
         cluster.kill_node(dead);
@@ -262,7 +317,7 @@ fn newcomers_meet_while_a_node_is_dead_and_it_takes_part_when_it_is_back() {
 #[test]
 #[ignore = "needs the node's program; make test-cluster"]
 fn joins_are_answered_while_an_agent_is_dead_and_when_it_is_back_under_its_id() {
-    let mut cluster = Cluster::start(&USERS);
+    let mut cluster = Cluster::start(&USERS, News::Hook);
     // Its node asks it alone, so its clients have come in before.
     let mut alice = Peer::connect(cluster.mqtt(0), "alice");
     let mut bob = Peer::connect(cluster.mqtt(1), "bob");

@@ -1,13 +1,13 @@
 // A link with a token: it leaves the address bar at once, is never sent in an address, and when the broker refuses it a
 // person is told in words.
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { talking } from './support/peer.mjs';
 import { Scene, launch } from './support/scene.mjs';
+import { signed } from './support/token.mjs';
 
 /** @type {import('playwright-core').Browser} */
 let browser;
@@ -40,25 +40,13 @@ for (const [locale, said] of Object.entries({ 'en-GB': 'This link does not let y
 
 const SECRET = 'a secret of tests, which is long enough';
 
-/**
- * A token as a service signs it that knows who may go where (RFC 7519, HS256).
- *
- * @param {string} sub
- * @param {string} room
- */
-function signed(sub, room) {
-  const claims = { sub, rooms: [room], aud: 'duet', exp: Math.floor(Date.now() / 1000) + 3600 };
-  const [head, body] = [{ alg: 'HS256', typ: 'JWT' }, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'));
-  return `${head}.${body}.${createHmac('sha256', SECRET).update(`${head}.${body}`).digest('base64url')}`;
-}
-
 test('those with a token for a room call each other there, and nobody else comes in', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'duet-token-'));
   t.after(() => rm(folder, { recursive: true }));
   await writeFile(join(folder, 'secret'), SECRET);
   const scene = await Scene.begin(t, browser, { flags: ['--jwt-secret', join(folder, 'secret')] });
   const [alice, bob] = await Promise.all(
-    ['alice', 'bob'].map((name) => scene.open({ name, path: `/#token=${signed(name, '현관')}` })),
+    ['alice', 'bob'].map((name) => scene.open({ name, path: `/#token=${signed(name, '현관', SECRET)}` })),
   );
   assert.ok(alice && bob);
   await alice.press('#join');
@@ -67,7 +55,7 @@ test('those with a token for a room call each other there, and nobody else comes
   await talking(alice, bob);
 
   // Her token is for another room, and so is what she is told.
-  const carol = await scene.open({ name: 'carol', path: `/#token=${signed('carol', 'hall')}` });
+  const carol = await scene.open({ name: 'carol', path: `/#token=${signed('carol', 'hall', SECRET)}` });
   await carol.join('현관');
   await carol.is('error');
   assert.match(await carol.text('#status'), /not allowed|may not|hall/i);

@@ -12,6 +12,8 @@ use tempfile::TempDir;
 
 /// What the nodes show to their agents; with the signs that an address wants written otherwise.
 const SECRET: &str = "what+nodes/show=";
+/// Signs tokens.
+pub(crate) const JWT_SECRET: &str = "a secret of tests, which is long enough";
 /// How often a line is waited for, [`PATIENCE`](crate::mosquitto::PATIENCE) each: a cluster finds its leader slowly.
 const WAITS: usize = 6;
 
@@ -32,11 +34,21 @@ pub(crate) struct Cluster {
     ports: [Ports; 3],
     nodes: [Option<Process>; 3],
     agents: [Option<Process>; 3],
+    news: News,
+}
+
+/// How agents hear of those who have gone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Over HTTP, by the plugin rmqtt-web-hook.
+    Hook,
+    /// Over MQTT, by the plugin rmqtt-sys-topic.
+    Sys,
 }
 
 impl Cluster {
     /// All at work, with `users` who may be in every room.
-    pub(crate) fn start(users: &[&str]) -> Self {
+    pub(crate) fn start(users: &[&str], news: News) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cheap = Params::new(8, 1, 1, None).unwrap();
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cheap);
@@ -45,10 +57,11 @@ impl Cluster {
             users.iter().map(|name| format!("[{name}]\npassword = \"{hash}\"\nrooms = [\"*\"]\n")).collect();
         std::fs::write(folder.path().join("users.toml"), users).unwrap();
         std::fs::write(folder.path().join("secret"), SECRET).unwrap();
+        std::fs::write(folder.path().join("jwt"), JWT_SECRET).unwrap();
         let port = unused_port;
         let ports = [(); 3].map(|()| Ports { mqtt: port(), ws: port(), grpc: port(), raft: port(), hooks: port() });
-        let mut cluster =
-            Self { folder, redis: Redis::start(), ports, nodes: Default::default(), agents: Default::default() };
+        let (nodes, agents) = Default::default();
+        let mut cluster = Self { folder, redis: Redis::start(), ports, nodes, agents, news };
         for n in 0..3 {
             cluster.configure(n);
             cluster.start_agent(n);
@@ -66,6 +79,11 @@ impl Cluster {
     /// Where a node takes clients.
     pub(crate) fn mqtt(&self, n: usize) -> u16 {
         self.ports[n].mqtt
+    }
+
+    /// Where a node takes browsers.
+    pub(crate) fn ws(&self, n: usize) -> String {
+        format!("127.0.0.1:{}", self.ports[n].ws)
     }
 
     fn plugins(&self, n: usize) -> PathBuf {
@@ -88,7 +106,11 @@ impl Cluster {
                 true => String::new(),
                 false => line.replace("127.0.0.1:8090", &hooks).replace("SECRET", &secret) + "\n",
             });
-            std::fs::write(self.plugins(n).join(name), lines.collect::<String>()).unwrap();
+            let mut lines: String = lines.collect();
+            if self.news == News::Sys {
+                lines = lines.replace("[{ action = \"client_disconnected\" }]", "[]");
+            }
+            std::fs::write(self.plugins(n).join(name), lines).unwrap();
         }
     }
 
@@ -130,7 +152,8 @@ impl Cluster {
                 .args(["--broker", &format!("mqtt://127.0.0.1:{mqtt}"), "--id", &format!("agent-{n}")])
                 .args(["--username", "agent", "--store", &self.redis.url(), "--grace", "1s", "--lease", "120s"])
                 .args(["--http", &format!("127.0.0.1:{hooks}"), "--http-secret-file", "secret"])
-                .args(["--users", "users.toml", "--log", "warn,agent=info"])
+                .args(["--users", "users.toml", "--jwt-secret", "jwt", "--log", "warn,agent=info"])
+                .args((self.news == News::Sys).then_some("--sys-presence"))
                 .env("DUET_AGENT_PASSWORD", "the agents' own"),
         );
         self.agents[n] = Some(agent);
