@@ -52,10 +52,13 @@ cameras: ## the camera's tests on release builds, at length: each rate over 10 s
 test-engines: ## rooms over RabbitMQ itself, which asks the agent who may do what (Debian's rabbitmq-server)
 	cargo test -p agent --test rabbitmq --locked -- --ignored
 
-test-cluster: ## rooms over three nodes of RMQTT, which ask three agents; builds RMQTT (protobuf-compiler) first
-	cd agent/cluster && cargo build --locked && cargo test --locked --quiet
-	built="$$(cd agent/cluster && cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')" && \
-	  DUET_CLUSTER_NODE="$$built/debug/cluster-node" \
+test-cluster: ## rooms over three nodes of RMQTT, which ask three agents; builds RMQTT first, ten minutes
+	.ci/install protobuf-compiler
+	cd agent/cluster && cargo build --release --locked && cargo test --release --locked --quiet
+	cargo build --release --locked
+	built="$$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')" && \
+	  node="$$(cd agent/cluster && cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')" && \
+	  DUET_BROKER="$$built/release/broker" DUET_CLUSTER_NODE="$$node/release/cluster-node" \
 	  cargo test -p agent --test cluster --locked -- --ignored --nocapture --test-threads=1
 
 bench: ## figures, see BENCHMARKS.md; BENCH="--quick" or other flags of the load

@@ -238,7 +238,7 @@ fn whoever_loses_its_connection_is_known_to_have_gone_by_the_notice_of_its_node(
         alice.hear("lobby", "agent", "left");
         assert!(begun.elapsed() < Duration::from_secs(10), "after {:?}", begun.elapsed());
 
-        // Another connection under the same name is no reason to go: the notice of the first one's end is about that one.
+        // Another connection under the same name, at another node, takes its place, and keeps it.
         let mut bob = Peer::connect(cluster.mqtt(1), "bob");
         alice.meet(&mut bob, "lobby");
         let mut again = Peer::connect(cluster.mqtt(2), "bob");

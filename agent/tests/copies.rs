@@ -20,6 +20,8 @@ use protocol::Topic;
 use redis::Redis;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -275,4 +277,30 @@ fn a_store_is_reached_over_tls_with_a_password_that_nobody_sees() {
     let (_, answer) = clients[0].next(PATIENCE).as_ref().and_then(read).unwrap();
     assert_eq!(answer["type"], "created");
     assert!(!agent.output().contains(redis::PASSWORD), "{}", agent.output());
+}
+
+#[test]
+fn an_agent_says_that_its_broker_shares_no_subscriptions() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let broker = std::thread::spawn(move || {
+        let (mut agent, _) = listener.accept().unwrap();
+        let mut connect = [0; 1024];
+        assert!(agent.read(&mut connect).unwrap() > 0);
+        // CONNACK: success, and one property, 0x2A: Shared Subscription Available, 0.
+        agent.write_all(&[0x20, 5, 0, 0, 2, 0x2A, 0]).unwrap();
+        // Until the agent has gone.
+        let _ = agent.read_to_end(&mut Vec::new());
+    });
+    let redis = Redis::start();
+    let program = std::process::Command::new(env!("CARGO_BIN_EXE_agent"))
+        .args(["--broker", &format!("mqtt://{address}"), "--store", &redis.url()])
+        .output()
+        .unwrap();
+    broker.join().unwrap();
+    let said = String::from_utf8_lossy(&program.stderr).into_owned();
+    assert!(
+        !program.status.success() && said.contains("no shared subscriptions") && said.contains("--mqtt 3"),
+        "{said}"
+    );
 }

@@ -144,7 +144,10 @@ impl<F: Fn(&BrokerUrl)> Line<F> {
         let mut was_in = false;
         loop {
             match self.converse().await {
-                Ok(Seen::In { session_present }) => {
+                Ok(Seen::In { shares: false, .. }) if self.is_shared => {
+                    return Err(ServiceError::Unshared { broker: self.broker.to_string() });
+                }
+                Ok(Seen::In { session_present, .. }) => {
                     if was_in && !session_present && !self.is_shared {
                         // A place is left for it; see `pass_on`.
                         let _ = self.news.try_send(News::Forgotten);

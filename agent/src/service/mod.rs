@@ -119,6 +119,15 @@ pub enum ServiceError {
         /// What it may not hear.
         filter: String,
     },
+    /// The broker says that it has no shared subscriptions.
+    #[error(
+        "{broker} has no shared subscriptions, by which agents share what is said to them: turn them on there (RMQTT: the \
+         plugin rmqtt-shared-subscription), or run one agent with --mqtt 3"
+    )]
+    Unshared {
+        /// The broker.
+        broker: String,
+    },
     /// The store's address or certificates cannot be used.
     #[error(transparent)]
     StoreSetup(#[from] StoreSetupError),

@@ -43,8 +43,8 @@ pub(super) enum Sender {
 
 /// What is seen on a connection.
 pub(super) enum Seen {
-    /// The broker lets the agent in.
-    In { session_present: bool },
+    /// The broker lets the agent in; whether it knows shared subscriptions (MQTT 5.0, 3.2.2.3.13).
+    In { session_present: bool, shares: bool },
     /// Which subscriptions it grants, in the order in which they were asked for.
     Granted(Vec<bool>),
     /// A message.
@@ -235,7 +235,7 @@ fn has_gone_five(tried: Result<(), v5::ClientError>) -> bool {
 fn seen_three(event: rumqttc::Event) -> Seen {
     use rumqttc::{Event, Outgoing, SubscribeReasonCode};
     match event {
-        Event::Incoming(Packet::ConnAck(ack)) => Seen::In { session_present: ack.session_present },
+        Event::Incoming(Packet::ConnAck(ack)) => Seen::In { session_present: ack.session_present, shares: false },
         Event::Incoming(Packet::SubAck(ack)) => {
             Seen::Granted(ack.return_codes.iter().map(|code| *code != SubscribeReasonCode::Failure).collect())
         }
@@ -258,7 +258,10 @@ fn seen_five(event: v5::Event) -> Seen {
     use v5::Event;
     use v5::mqttbytes::v5::{Packet, SubscribeReasonCode};
     match event {
-        Event::Incoming(Packet::ConnAck(ack)) => Seen::In { session_present: ack.session_present },
+        Event::Incoming(Packet::ConnAck(ack)) => {
+            let told = ack.properties.and_then(|properties| properties.shared_subscription_available);
+            Seen::In { session_present: ack.session_present, shares: told != Some(0) }
+        }
         Event::Incoming(Packet::SubAck(ack)) => {
             let is_granted = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
             Seen::Granted(ack.return_codes.iter().map(is_granted).collect())
