@@ -91,9 +91,22 @@ async fn main() -> anyhow::Result<()> {
     rmqtt_cluster_raft::register(&context, true, false).await?;
     // A node that starts again finds connections of its former life lingering at its ports.
     // RMQTT asks no hook about who has no user name where the anonymous are allowed.
-    let tcp =
-        Builder::new().name("tcp").reuseaddr(Some(true)).laddr(flags.mqtt).allow_anonymous(false).bind()?.tcp()?;
-    let ws = Builder::new().name("ws").reuseaddr(Some(true)).laddr(flags.ws).allow_anonymous(false).bind()?.ws()?;
+    let tcp = Builder::new()
+        .name("tcp")
+        .nodelay(true)
+        .reuseaddr(Some(true))
+        .laddr(flags.mqtt)
+        .allow_anonymous(false)
+        .bind()?
+        .tcp()?;
+    let ws = Builder::new()
+        .name("ws")
+        .nodelay(true)
+        .reuseaddr(Some(true))
+        .laddr(flags.ws)
+        .allow_anonymous(false)
+        .bind()?
+        .ws()?;
     println!("node {} listening on {} and ws://{}", flags.id, flags.mqtt, flags.ws);
     MqttServer::new(context).listener(tcp).listener(ws).build().run().await
 }
