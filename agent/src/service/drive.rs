@@ -119,14 +119,8 @@ impl<S: Store + 'static> Drive<S> {
                     Some(News::Said(message, number)) => match sys::read(&message.topic, &message.payload) {
                         None => self.take(message, number).into_iter().collect(),
                         Some(gone) => {
-                            let gone = gone.unwrap_or_else(|why| {
-                                debug!(topic = message.topic, why, "nothing follows from a message");
-                                None
-                            });
-                            let ended = gone.filter(|_| !message.retain);
-                            let ended = ended.map(|sys::Gone { peer, lost }| Ask::Ended { peer, lost });
+                            let ended = self.take_gone(gone, message, number);
                             answering.extend(ended.map(|ask| self.agent.clone().answer(ask)));
-                            self.agent.line.acknowledge((message.receipt, number));
                             Vec::new()
                         }
                     },
@@ -190,6 +184,20 @@ impl<S: Store + 'static> Drive<S> {
         }
         self.agent.line.acknowledge(receipt);
         None
+    }
+
+    /// What is to be done about somebody who has gone. Acknowledged before it is done: each agent hears it, and
+    /// where all of them are killed meanwhile, the lease makes up for it.
+    fn take_gone(&self, gone: Result<Option<sys::Gone>, String>, message: Message, number: u64) -> Option<Ask> {
+        let Message { topic, retain, receipt, .. } = message;
+        self.agent.line.acknowledge((receipt, number));
+        match gone {
+            Ok(gone) => gone.filter(|_| !retain).map(|sys::Gone { peer, lost }| Ask::Ended { peer, lost }),
+            Err(why) => {
+                debug!(topic, why, "nothing follows from a message");
+                None
+            }
+        }
     }
 
     fn read(&mut self, topic: &str, payload: Vec<u8>, retain: bool) -> Result<Option<(RoomId, Heard)>, String> {

@@ -9,10 +9,10 @@
 //! from the broker waits there. Several agents, which share a [store](crate::store), speak MQTT 5.0 with shared
 //! subscriptions, and keep no sessions: what one of them cannot hear is for the others to hear.
 //!
-//! A message is acknowledged when what follows from it is in the store.
+//! A message is acknowledged when what follows from it is in the store; only the notice that somebody has gone is at once.
 //!
-//! What only the broker of this project tells its agent is missing: that a connection ended
-//! (peers set a will instead), that a signal was refused. Signals go from peer to peer through
+//! What the broker of this project tells its agent may be missing: that a connection ended (peers set a will instead, where
+//! the broker does not say it, see [`hooks::engine`](crate::hooks::engine)), that a signal was refused. Signals go from peer to peer through
 //! the broker and never come here.
 
 mod broker_url;
