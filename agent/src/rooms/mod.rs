@@ -10,9 +10,10 @@ pub use membership::{Outside, Verdict};
 
 use crate::ice::Ice;
 use crate::room::{Effect, Event, Room, Rules, step};
+use ahash::HashMap;
 use protocol::{AgentMessage, Control, ErrorCode, PeerId, PeerMessage, RoomEvent, RoomId, RoomState, Said, Timestamp};
 use smallvec::SmallVec;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -148,8 +149,8 @@ impl Rooms {
     pub fn new(config: Config) -> Self {
         Self {
             config,
-            rooms: HashMap::new(),
-            seats: HashMap::new(),
+            rooms: HashMap::default(),
+            seats: HashMap::default(),
             deadlines: BTreeSet::new(),
             rev_floor: 0,
             latest: Timestamp::default(),

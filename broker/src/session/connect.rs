@@ -195,12 +195,12 @@ pub(super) async fn receive<S: Transport>(
     }
     debug!(client = %identity.id, from = %arrival, ?version, session_present, "connected");
     let max_packet_out = hello.max_packet;
-    let mut session = Session::new(socket, arrival, hub, connection, identity, outbox, admission);
+    let mut session = Session::new(socket, arrival.address, hub, connection, identity, outbox, admission);
     session.max_packet_out = max_packet_out;
     session.will = will.map(Box::new);
     session.expiry = expiry;
     session.in_flight = if session_present { in_flight } else { 0 };
-    session.stash = rest.into();
+    session.stash = super::stash_of(rest.into());
     session.set_keep_alive(deadline);
     if let Ok(connack) = packets::connected(version, session_present, properties) {
         session.send(connack);

@@ -23,7 +23,7 @@ use crate::limits::door::Admission;
 use crate::limits::pace::Meter;
 use crate::listen::Arrival;
 use agent::access::Identity;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use connect::Will;
 use held::Held;
 use mqtt_protocol_core::mqtt::common::Cursor;
@@ -35,14 +35,15 @@ use outbound::Taken;
 use outbox::{Ending, Outbox};
 use protocol::ErrorCode;
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use suspended::Suspended;
+use thin_vec::ThinVec;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::Sleep;
 use tracing::debug;
@@ -159,7 +160,8 @@ enum End {
 
 struct Session<S: Transport> {
     socket: S,
-    arrival: Arrival,
+    /// The other end's.
+    address: SocketAddr,
     hub: Arc<Hub>,
     connection: Connection<Server>,
     who: Identity,
@@ -172,9 +174,9 @@ struct Session<S: Transport> {
     in_flight: u16,
     /// Sent and not acknowledged, by packet id, in order; of a session that ends with its connection, which the
     /// library remembers nothing of.
-    unacknowledged: VecDeque<(u16, Message)>,
+    unacknowledged: ThinVec<(u16, Message)>,
     /// Read, not yet handled: the backbone had no room, or others had their turn.
-    stash: Bytes,
+    stash: Option<Box<Bytes>>,
     /// Its place in the line for room in the backbone.
     line: Option<Place>,
     /// The next byte is not the first of a packet.
@@ -199,7 +201,7 @@ struct Session<S: Transport> {
 impl<S: Transport> Session<S> {
     fn new(
         socket: S,
-        arrival: Arrival,
+        address: SocketAddr,
         hub: Arc<Hub>,
         connection: Connection<Server>,
         who: Identity,
@@ -210,7 +212,7 @@ impl<S: Transport> Session<S> {
         hub.session_begins();
         Self {
             socket,
-            arrival,
+            address,
             hub,
             connection,
             who,
@@ -220,8 +222,8 @@ impl<S: Transport> Session<S> {
             will: None,
             expiry: Duration::ZERO,
             in_flight: 0,
-            unacknowledged: VecDeque::new(),
-            stash: Bytes::new(),
+            unacknowledged: ThinVec::new(),
+            stash: None,
             line: None,
             mid_packet: false,
             unwritten: Vec::new(),
@@ -239,7 +241,7 @@ impl<S: Transport> Session<S> {
 
     /// Says a last word, if there is one, and gives the place up.
     fn take_leave(&mut self, end: End) {
-        debug!(client = %self.who.id, from = %self.arrival, ?end, "session ends");
+        debug!(client = %self.who.id, from = %self.address, ?end, "session ends");
         match end {
             End::Broker(Ending::TooSlow) => self.audit(What::Slow, "it does not read what it is sent"),
             End::Broker(Ending::Expired) => {
@@ -324,7 +326,7 @@ impl<S: Transport> Session<S> {
                 Poll::Pending => false,
             };
             match self.poll_read(context, now) {
-                Poll::Ready(Ok(())) if self.stash.is_empty() => {}
+                Poll::Ready(Ok(())) if self.stash.is_none() => {}
                 // It has more to say than fits in its turn.
                 Poll::Ready(Ok(())) => break,
                 Poll::Ready(Err(end)) => return Poll::Ready(end),
@@ -401,13 +403,13 @@ impl<S: Transport> Session<S> {
         ready!(self.poll_held_back(context))?;
         let class = self.class();
         ready!(self.hub.uplink.poll_room(context, class, &mut self.line));
-        if !self.stash.is_empty() {
-            let mut stash = std::mem::take(&mut self.stash);
+        if let Some(mut stash) = self.stash.take() {
             let handled = match self.feed(&stash, now) {
                 Ok(handled) => handled,
                 Err(end) => return Poll::Ready(Err(end)),
             };
-            self.stash = stash.split_off(handled);
+            stash.advance(handled);
+            self.stash = (!stash.is_empty()).then_some(stash);
             return Poll::Ready(Ok(()));
         }
         with_scratch(|scratch| {
@@ -424,7 +426,7 @@ impl<S: Transport> Session<S> {
                         Ok(handled) => handled,
                         Err(end) => return Poll::Ready(Err(end)),
                     };
-                    self.stash = Bytes::copy_from_slice(&bytes[handled..]);
+                    self.stash = stash_of(Bytes::copy_from_slice(&bytes[handled..]));
                     Poll::Ready(Ok(()))
                 }
                 Err(error) => {
@@ -512,7 +514,7 @@ impl<S: Transport> Session<S> {
         if let Some(at) = self.unacknowledged.iter().position(|(other, _)| *other == id) {
             self.unacknowledged.remove(at);
             if self.unacknowledged.is_empty() {
-                self.unacknowledged = VecDeque::new(); // an idle session holds no memory for it
+                self.unacknowledged = ThinVec::new(); // an idle session holds no memory for it
             }
         }
     }
@@ -525,7 +527,7 @@ impl<S: Transport> Session<S> {
     }
 
     fn audit(&self, what: What, why: &str) {
-        let (client, address) = (Some(self.who.id.as_str()), Some(self.arrival.address));
+        let (client, address) = (Some(self.who.id.as_str()), Some(self.address));
         self.hub.audit(Refused { what, why, client, user: None, address });
     }
 
@@ -542,6 +544,11 @@ impl<S: Transport> Session<S> {
         }
         End::Lost
     }
+}
+
+/// What was read and is not yet handled, if there is any.
+fn stash_of(rest: Bytes) -> Option<Box<Bytes>> {
+    (!rest.is_empty()).then(|| Box::new(rest))
 }
 
 /// When a session must look at the clock next, of which its token has `left`. Within a day it

@@ -115,7 +115,7 @@ impl<S: Transport> Session<S> {
             Some(Ok(packet)) if packet.size() <= limit => {
                 self.in_flight += 1;
                 if self.expiry.is_zero() {
-                    self.unacknowledged.push_back((id, delivery.message.clone()));
+                    self.unacknowledged.push((id, delivery.message.clone()));
                 }
                 counters.delivered.add(1);
                 self.send(packet);

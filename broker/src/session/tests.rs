@@ -82,3 +82,10 @@ fn only_the_flags_of_table_2_2_are_legal() {
     expected.sort_unstable();
     assert_eq!(legal, expected);
 }
+
+/// A session is the largest part of what a peer costs, and the allocator gives the next more 256 bytes at once.
+#[test]
+fn a_session_over_tcp_fits_into_a_kilobyte() {
+    let size = size_of::<Session<tokio::net::TcpStream>>();
+    assert!(size <= 1024, "{size} bytes");
+}

@@ -22,13 +22,14 @@ use crate::session::suspended::Suspended;
 use crate::sys::Counters;
 use agent::access::{Grant, Identity, Principal, Role, principal};
 use agent::rooms::Rooms;
+use ahash::HashMap;
 use held::Held;
 use owners::Owners;
 use parking_lot::RwLock;
 use protocol::{PeerId, Topic, filter, topic};
 use retained::Retained;
 use shared::Shared;
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 use subscribers::Subscribers;
@@ -142,7 +143,7 @@ impl Switchboard {
         (counters, audit): (Arc<Counters>, Arc<Audit>),
     ) -> Self {
         Self {
-            clients: HashMap::new(),
+            clients: HashMap::default(),
             operators: Subscribers::default(),
             shared: Shared::default(),
             opened: Subscribers::default(),
@@ -150,7 +151,7 @@ impl Switchboard {
             held: Held::new(pool),
             owners: Owners::default(),
             expiries: BTreeSet::new(),
-            wills: HashMap::new(),
+            wills: HashMap::default(),
             stale: HashSet::new(),
             bounds: Bounds {
                 queue: limits.queue,
