@@ -1,6 +1,7 @@
 //! Brings together what is heard, the store and what is to be said: hands each room its tasks in order, lets many rooms
 //! work at once, and looks for what is due. The only place of the agent that reads the clock.
 
+use super::later::Later;
 use super::line::{Handle, News};
 use super::wire::{Message, Receipt};
 use crate::hooks::engine::sys;
@@ -22,11 +23,13 @@ use tracing::{debug, info, trace, warn};
 
 /// Rooms that are worked on at once; what is heard beyond that waits.
 const ROOMS: usize = 1024;
+/// Those of them that are worked on for nothing but what can wait.
+const ROOMS_LATER: usize = 64;
 /// Questions of hooks that are answered at once; more wait.
 const QUESTIONS: usize = 1024;
 /// Tasks of a room that make one turn.
 const TURN: usize = 64;
-/// How long the broker may take to show what it keeps.
+/// How long the broker may say nothing more before it is taken to have shown what it keeps.
 const SHOWING: Duration = Duration::from_secs(2);
 /// Between two questions what is due: among many rooms one is due at every moment.
 const PACE: Duration = Duration::from_millis(100);
@@ -41,6 +44,9 @@ pub(super) struct Drive<S> {
     asked: mpsc::Receiver<Ask>,
     /// Rooms that the broker shows, until it is known which it does not.
     shown: Option<HashSet<RoomId>>,
+    /// When that is known.
+    known_at: Option<Instant>,
+    later: Later,
     listening: bool,
 }
 
@@ -84,15 +90,23 @@ impl<S: Store + 'static> Drive<S> {
             troubles: Cell::new(0),
             began: Cell::new(None),
         };
-        Self { agent: Rc::new(agent), news, asked, shown: None, listening: false }
+        Self {
+            agent: Rc::new(agent),
+            news,
+            asked,
+            shown: None,
+            known_at: None,
+            later: Later::default(),
+            listening: false,
+        }
     }
 
     /// Drives the rooms until the connection's side ends.
     pub(super) async fn run(mut self) {
-        let mut rooms = FuturesUnordered::<Doing<RoomId>>::new();
+        let mut rooms = FuturesUnordered::<Doing<(RoomId, Urgency)>>::new();
         let mut asking = FuturesUnordered::<Doing<Asked>>::new();
         let mut answering = FuturesUnordered::<Doing<Vec<(RoomId, Heard)>>>::new();
-        let mut show_at = None;
+        let mut working_later = 0;
         let mut is_asking = false;
         let mut paced = instant();
         loop {
@@ -103,12 +117,13 @@ impl<S: Store + 'static> Drive<S> {
                     Some(News::Listening) => {
                         self.listening = true;
                         self.shown = Some(HashSet::new());
-                        show_at = Some(instant() + SHOWING);
+                        self.known_at = Some(instant() + SHOWING);
                         self.agent.sweep.set(instant());
                         Vec::new()
                     }
                     Some(News::Lost) => {
-                        (self.listening, self.shown, show_at) = (false, None, None);
+                        (self.listening, self.shown, self.known_at) = (false, None, None);
+                        self.later.lose();
                         Vec::new()
                     }
                     Some(News::Forgotten) => {
@@ -125,22 +140,27 @@ impl<S: Store + 'static> Drive<S> {
                         }
                     },
                 },
-                Some(room) = rooms.next() => {
+                Some((room, urgency)) = rooms.next() => {
+                    working_later -= usize::from(urgency == Urgency::Later);
                     self.agent.finished(&room).into_iter().collect()
                 }
                 Some(asked) = asking.next() => match asked {
                     Asked::Due(due) => {
                         is_asking = false;
                         self.agent.notice(due.began);
-                        due.rooms.into_iter().filter_map(|room| self.agent.add(room, Heard::Due, None)).collect()
+                        due.rooms.into_iter().filter_map(|room| self.add(room, Heard::Due, None)).collect()
                     }
                     Asked::Shown(found) => {
-                        let shown = self.shown.take().unwrap_or_default();
-                        let missing = found.into_iter().filter(|room| !shown.contains(room));
-                        missing.filter_map(|room| self.agent.add(room, Heard::Show, None)).collect()
+                        // Where the connection is lost by now, the next shows everything anew.
+                        if let Some(shown) = self.shown.take() {
+                            let missing = found.into_iter().filter(|room| !shown.contains(room));
+                            missing.for_each(|room| self.later.add(room, Heard::Show));
+                        }
+                        Vec::new()
                     }
                     Asked::Forgotten(found) => {
-                        found.into_iter().filter_map(|room| self.agent.add(room, Heard::Forgotten, None)).collect()
+                        found.into_iter().for_each(|room| self.later.add(room, Heard::Forgotten));
+                        Vec::new()
                     }
                 },
                 Some(ask) = self.asked.recv(), if answering.len() < QUESTIONS => {
@@ -148,7 +168,7 @@ impl<S: Store + 'static> Drive<S> {
                     Vec::new()
                 }
                 Some(follows) = answering.next() => {
-                    follows.into_iter().filter_map(|(room, heard)| self.agent.add(room, heard, None)).collect()
+                    follows.into_iter().filter_map(|(room, heard)| self.add(room, heard, None)).collect()
                 }
                 () = tokio::time::sleep_until(sweep_at), if self.listening && !is_asking => {
                     is_asking = true;
@@ -158,16 +178,31 @@ impl<S: Store + 'static> Drive<S> {
                     asking.push(self.agent.clone().ask_due());
                     Vec::new()
                 }
-                () = until(show_at), if show_at.is_some() => {
-                    show_at = None;
+                () = until(self.known_at), if self.known_at.is_some() => {
+                    self.known_at = None;
                     asking.push(self.agent.clone().ask_rooms(Asked::Shown));
                     Vec::new()
                 }
             };
             for room in begin {
-                rooms.push(self.agent.clone().work(room));
+                rooms.push(self.agent.clone().work(room, Urgency::Now));
+            }
+            while working_later < ROOMS_LATER
+                && rooms.len() < ROOMS
+                && let Some((room, waiting)) = self.later.next()
+            {
+                if let Some(room) = self.agent.add_all(&room, waiting) {
+                    rooms.push(self.agent.clone().work(room, Urgency::Later));
+                    working_later += 1;
+                }
             }
         }
+    }
+
+    /// Gives a room something to do, after what waits for it; the room, if it had nothing to do before.
+    fn add(&mut self, room: RoomId, heard: Heard, receipt: Option<(Receipt, u64)>) -> Option<RoomId> {
+        let begin = self.agent.add_all(&room, self.later.take(&room));
+        begin.or(self.agent.add(room, heard, receipt))
     }
 
     /// Gives the room of a message something to do; the room, if it had nothing to do before.
@@ -175,7 +210,13 @@ impl<S: Store + 'static> Drive<S> {
         let Message { topic, payload, retain, receipt, .. } = message;
         let receipt = (receipt, number);
         let why = match self.read(&topic, payload, retain) {
-            Ok(Some((room, heard))) => return self.agent.add(room, heard, Some(receipt)),
+            // The broker sends no more than it may have unacknowledged: what peers say must not wait for this in its queue
+            // either. An agent that is killed before it has followed is shown everything anew.
+            Ok(Some((room, heard @ Heard::Shown(_)))) => {
+                self.later.add(room, heard);
+                None
+            }
+            Ok(Some((room, heard))) => return self.add(room, heard, Some(receipt)),
             Ok(None) => None,
             Err(why) => Some(why),
         };
@@ -221,14 +262,24 @@ impl<S: Store + 'static> Drive<S> {
             // Perhaps of a room that is gone, or not the last that was said.
             Topic::State { room: name } if retain && !payload.is_empty() => {
                 let name = room(name)?;
-                if let Some(shown) = &mut self.shown {
+                if let (Some(shown), Some(known_at)) = (&mut self.shown, &mut self.known_at) {
                     shown.insert(name.clone());
+                    *known_at = instant() + SHOWING;
                 }
                 Ok(Some((name, Heard::Shown(payload))))
             }
             Topic::State { .. } | Topic::FromAgent { .. } | Topic::Signal { .. } | Topic::Events { .. } => Ok(None),
         }
     }
+}
+
+/// Why a room is worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Urgency {
+    /// For something that somebody waits for.
+    Now,
+    /// For what can wait.
+    Later,
 }
 
 /// What the store was asked about more than one room.
@@ -251,6 +302,11 @@ impl<S: Store + 'static> Agent<S> {
         begin
     }
 
+    /// Adds tasks that nobody is to be told of; the room, if nobody works on it.
+    fn add_all(&self, room: &RoomId, heard: Vec<Heard>) -> Option<RoomId> {
+        heard.into_iter().fold(None, |begin, heard| begin.or(self.add(room.clone(), heard, None)))
+    }
+
     /// A room has nothing to do any more; the room, if it has by now.
     fn finished(&self, room: &RoomId) -> Option<RoomId> {
         let mut tasks = self.tasks.borrow_mut();
@@ -261,7 +317,7 @@ impl<S: Store + 'static> Agent<S> {
         None
     }
 
-    fn work(self: Rc<Self>, room: RoomId) -> Doing<RoomId> {
+    fn work(self: Rc<Self>, room: RoomId, urgency: Urgency) -> Doing<(RoomId, Urgency)> {
         Box::pin(async move {
             let next = || {
                 let mut tasks = self.tasks.borrow_mut();
@@ -270,7 +326,7 @@ impl<S: Store + 'static> Agent<S> {
                 tasks.drain(..most).collect()
             };
             work((&self.store, &*self), &room, &self.terms, next).await;
-            room
+            (room, urgency)
         })
     }
 
@@ -408,3 +464,6 @@ async fn until(at: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,7 +44,7 @@ pub(super) enum News {
 
 /// What the rooms' side wants.
 #[derive(Debug)]
-enum Order {
+pub(super) enum Order {
     Say(Vec<Publication>, oneshot::Sender<()>),
     Acknowledge(Receipt, u64),
     Show,
@@ -56,6 +56,12 @@ enum Order {
 pub(super) struct Handle(UnboundedSender<Order>);
 
 impl Handle {
+    /// A line's two ends for orders.
+    pub(super) fn new() -> (Self, UnboundedReceiver<Order>) {
+        let (orders, taken) = mpsc::unbounded_channel();
+        (Self(orders), taken)
+    }
+
     /// Ready when the broker has everything.
     pub(super) async fn say(&self, said: Vec<Publication>) -> Result<(), Unsaid> {
         let (done, is_done) = oneshot::channel();
@@ -123,7 +129,7 @@ impl<F: Fn(&BrokerUrl)> Line<F> {
         news: mpsc::Sender<News>,
         connected: F,
     ) -> (Handle, Self) {
-        let (handle, orders) = mpsc::unbounded_channel();
+        let (handle, orders) = Handle::new();
         let is_shared = matches!(wire, Wire::Five(_));
         let desk = Desk {
             sender,
@@ -135,7 +141,7 @@ impl<F: Fn(&BrokerUrl)> Line<F> {
             sayings: HashMap::new(),
             last_saying: 0,
         };
-        (Handle(handle), Self { wire, desk, broker, is_shared, hears_presence, news, orders, connected })
+        (handle, Self { wire, desk, broker, is_shared, hears_presence, news, orders, connected })
     }
 
     /// Keeps the connection until the rooms' side has closed it.

@@ -9,7 +9,8 @@
 //! from the broker waits there. Several agents, which share a [store](crate::store), speak MQTT 5.0 with shared
 //! subscriptions, and keep no sessions: what one of them cannot hear is for the others to hear.
 //!
-//! A message is acknowledged when what follows from it is in the store; only the notice that somebody has gone is at once.
+//! A message is acknowledged when what follows from it is in the store; only the notice that somebody has gone, and what the
+//! broker shows of rooms, is at once.
 //!
 //! What the broker of this project tells its agent may be missing: that a connection ended (peers set a will instead, where
 //! the broker does not say it, see [`hooks::engine`](crate::hooks::engine)), that a signal was refused. Signals go from peer to peer through
@@ -17,6 +18,7 @@
 
 mod broker_url;
 mod drive;
+mod later;
 mod line;
 mod tls;
 mod wire;

@@ -32,6 +32,8 @@ const LEAVE: &str = r#"{"type":"leave"}"#;
 const SECOND: u64 = 1_000_000;
 /// What an agent works on at once, and how often it asks at most what is due.
 const AT_WORK: usize = 1024;
+/// The same, where there is nothing but what can wait.
+const AT_WORK_LATER: usize = 64;
 const PACE: u64 = SECOND / 10;
 
 /// How large, how long, and what things cost.
@@ -125,6 +127,8 @@ struct Host {
     agent: Agent,
     run: u32,
     inbox: VecDeque<(u32, Heard, Option<u64>)>,
+    /// What it is shown, which waits behind what it is told.
+    later: VecDeque<(u32, Heard)>,
     /// Until when its thread has something to do, and when the engine has the last thing that it has said.
     busy: u64,
     said: u64,
@@ -334,8 +338,12 @@ impl World {
     /// An agent takes from its line what it can work on.
     fn begin(&mut self, agent: usize) {
         while !self.hosts[agent].is_silent && self.hosts[agent].agent.at_work() < AT_WORK {
-            let Some((room, heard, receipt)) = self.hosts[agent].inbox.pop_front() else { return };
+            let Some((room, heard, receipt)) = self.hosts[agent].inbox.pop_front() else { break };
             self.take(agent, room, heard, receipt);
+        }
+        while !self.hosts[agent].is_silent && self.hosts[agent].agent.at_work() < AT_WORK_LATER {
+            let Some((room, heard)) = self.hosts[agent].later.pop_front() else { return };
+            self.take(agent, room, heard, None);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What must hold of a crowd when it has come to rest.
 
-use super::{State, World};
+use super::{Host, State, World};
 use protocol::RoomState;
 
 impl World {
@@ -9,7 +9,8 @@ impl World {
     }
 
     pub(super) fn is_quiet(&self) -> bool {
-        self.under_way.is_empty() && self.hosts.iter().all(|host| host.agent.is_idle() && host.inbox.is_empty())
+        let is_idle = |host: &Host| host.agent.is_idle() && host.inbox.is_empty() && host.later.is_empty();
+        self.under_way.is_empty() && self.hosts.iter().all(is_idle)
     }
 
     pub(super) fn why(&self) -> String {

@@ -24,6 +24,7 @@ impl World {
                 self.tally.restarted += 1;
                 self.hosts[agent].agent.cut();
                 self.hosts[agent].inbox.clear();
+                self.hosts[agent].later.clear();
                 self.hosts[agent].is_silent = true;
                 self.give_back(agent);
                 self.after(long, What::Heal { agent });
@@ -64,12 +65,12 @@ impl World {
         shown.sort_unstable();
         for (room, state) in shown {
             let heard = Heard::Shown(state.into_string().into_bytes());
-            self.hosts[agent].inbox.push_back((room, heard, None));
+            self.hosts[agent].later.push_back((room, heard));
         }
         let mut known: Vec<_> = self.common.borrow().records.rooms().iter().map(|room| index(room.as_str())).collect();
         known.sort_unstable();
         for room in known.into_iter().filter(|room| !self.retained.contains_key(room)) {
-            self.hosts[agent].inbox.push_back((room, Heard::Show, None));
+            self.hosts[agent].later.push_back((room, Heard::Show));
         }
         self.begin(agent);
     }
@@ -78,7 +79,7 @@ impl World {
 impl Host {
     pub(super) fn new(run: u32, common: &Shared) -> Self {
         let agent = Agent::new(format!("agent/{run}"), common.clone());
-        Self { agent, run, inbox: VecDeque::new(), busy: 0, said: 0, is_silent: false }
+        Self { agent, run, inbox: VecDeque::new(), later: VecDeque::new(), busy: 0, said: 0, is_silent: false }
     }
 
     pub(super) fn name(&self) -> String {
