@@ -382,10 +382,11 @@ impl World {
         let Some(wait) = wait else { return self.begin(agent) };
         let wait = match wait {
             Wait::Store => {
-                let asked = self.work(agent, self.plan.request) + self.net() + self.hiccup();
+                let asked = self.work(agent, self.plan.request) + self.net();
                 self.store_busy = self.store_busy.max(asked) + self.plan.script;
                 self.figures.store_busy += self.plan.script;
-                self.store_busy
+                // One that is held up on its way holds up no other.
+                self.store_busy + self.hiccup()
             }
             Wait::Answer => (self.now + self.net() + self.hiccup()).max(self.hosts[agent].busy),
             Wait::Broker => taken.max(self.hosts[agent].said) + self.net(),
