@@ -49,6 +49,7 @@ impl Later {
             waiting.retain(|heard| *heard == Heard::Forgotten);
             !waiting.is_empty()
         });
+        self.order.retain(|room| self.heard.contains_key(room));
     }
 }
 
@@ -99,5 +100,18 @@ mod tests {
         later.lose();
         assert_eq!(later.next(), Some((room("b"), vec![Heard::Forgotten])));
         assert_eq!(later.next(), None);
+    }
+
+    /// While the store is away nothing is taken, and the connection may come and go.
+    #[test]
+    fn connections_that_come_and_go_leave_nothing_behind() {
+        let mut later = Later::default();
+        for _ in 0..10 {
+            for number in 0..100 {
+                later.add(room(&number.to_string()), shown("1"));
+            }
+            later.lose();
+        }
+        assert_eq!((later.heard.len(), later.order.len()), (0, 0));
     }
 }

@@ -156,9 +156,12 @@ async fn a_join_in_a_room_that_is_shown_waits_for_that_room_alone() {
     bench.news.send(said(&format!("rooms/{late}/agent/alice"), r#"{"type":"join"}"#, false)).await.unwrap();
     beside(drive, async {
         bench.hears().await;
-        while bench.waiting.get().0 <= ROOMS_LATER {
-            tokio::task::yield_now().await;
-        }
+        let is_looked_up = async {
+            while bench.waiting.get().0 <= ROOMS_LATER {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, is_looked_up).await.expect("its room is looked up");
         bench.gate.add_permits(1000);
         for _ in 0..2 * ROOMS_LATER {
             if bench.hears().await[0].topic == format!("rooms/{late}/alice/agent") {
