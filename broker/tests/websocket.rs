@@ -204,18 +204,9 @@ fn the_subprotocol_must_be_mqtt() {
         let answer = Door::offer(&broker, offered).map(|(_, chosen)| chosen).unwrap_err();
         assert!(answer.contains("400"), "{offered}: {answer}");
     }
-    let request = |more: &str| {
-        format!(
-            "GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{more}\r\n"
-        )
-    };
-    let mut socket = TcpStream::connect(broker.http).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    socket.write_all(request("").as_bytes()).unwrap();
-    socket.shutdown(Shutdown::Write).unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).unwrap();
+    let none = "GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n\
+                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let answer = broker.http(none);
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert!(answer.contains("Sec-WebSocket-Protocol: mqtt"), "it says what would be right: {answer}");
 }
