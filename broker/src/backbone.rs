@@ -25,6 +25,8 @@ use std::task::{Context, Poll, Waker};
 
 /// Most bytes between uplink and downlink.
 const WINDOW: usize = 512 * 1024;
+/// With more than so much on its way the broker is busy.
+const BUSY: usize = 4 * 1024;
 /// What those may fill of it that send more than they may.
 const WINDOW_HELD_BACK: usize = WINDOW / 8;
 /// How many in line are woken for each frame that has gone through.
@@ -170,6 +172,12 @@ impl Uplink {
     /// Gives a place in the line up.
     pub fn leave_line(&self, place: Place) {
         self.0.lock().line.remove(&place);
+    }
+
+    /// Whether more than a few messages are on their way.
+    pub fn is_busy(&self) -> bool {
+        let inner = self.0.lock();
+        inner.waiting_bytes + inner.in_flight > BUSY
     }
 
     /// Whether nothing is on its way.

@@ -97,6 +97,7 @@ impl<S: Transport> Session<S> {
         if !properties::may_be_published(published.properties) {
             return Err(self.violation(DisconnectReasonCode::ProtocolError));
         }
+        let is_busy = published.qos == Qos::AtLeastOnce && self.hub.uplink.is_busy();
         let accepted = match self.judge(published, now) {
             Ok(()) => {
                 let Published { qos, retain, .. } = *published;
@@ -122,7 +123,11 @@ impl<S: Transport> Session<S> {
         if let Some(Ok(packet)) =
             published.id.and_then(|id| packets::acknowledged(self.version, published.qos, id, accepted))
         {
+            let from = self.unwritten.len();
             self.send(packet);
+            if is_busy {
+                self.may_wait(from);
+            }
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ mod outbound;
 pub mod outbox;
 mod packets;
 pub mod suspended;
+mod waiting;
 
 use crate::audit::{Refused, What};
 use crate::backbone::{Class, Place};
@@ -47,6 +48,7 @@ use thin_vec::ThinVec;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::Sleep;
 use tracing::debug;
+use waiting::Waiting;
 
 /// What a session runs over: TCP, or a WebSocket that looks like a stream of bytes.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -181,9 +183,9 @@ struct Session<S: Transport> {
     line: Option<Place>,
     /// The next byte is not the first of a packet.
     mid_packet: bool,
-    /// Not yet written, from `written` on.
+    /// Not yet written, from `written` on; packets have less than 2^28 bytes.
     unwritten: Vec<u8>,
-    written: usize,
+    written: u32,
     /// When the client must have said something (MQTT-3.1.2-22). Checked when the timer fires, so
     /// that packets move a number and not a timer.
     keep_alive: Option<Instant>,
@@ -195,6 +197,7 @@ struct Session<S: Transport> {
     messages: Meter,
     bytes: Meter,
     held: Option<Box<Held>>,
+    waiting: Option<Box<Waiting>>,
     admission: Admission,
 }
 
@@ -235,6 +238,7 @@ impl<S: Transport> Session<S> {
             messages: Meter::default(),
             bytes: Meter::default(),
             held: None,
+            waiting: None,
             admission,
         }
     }
@@ -265,7 +269,7 @@ impl<S: Transport> Session<S> {
 
     async fn write_last(mut self: Box<Self>) {
         let unwritten = std::mem::take(&mut self.unwritten);
-        write_last(&mut self.socket, &unwritten[self.written..]).await;
+        write_last(&mut self.socket, &unwritten[self.written as usize..]).await;
     }
 
     /// Gives the place up: will, notice to the agent, and what is kept, in this order.
@@ -397,7 +401,7 @@ impl<S: Transport> Session<S> {
     /// Reads once and handles what came. `Pending` when there is nothing to read, or the session
     /// must not read now.
     fn poll_read(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Result<(), End>> {
-        if self.unwritten.len() - self.written > MAX_UNWRITTEN {
+        if self.to_write().len() > MAX_UNWRITTEN {
             return Poll::Pending;
         }
         ready!(self.poll_held_back(context))?;
@@ -447,7 +451,7 @@ impl<S: Transport> Session<S> {
             if at >= bytes.len() {
                 return Ok(bytes.len());
             }
-            let may_write = self.unwritten.len() - self.written <= MAX_UNWRITTEN;
+            let may_write = self.to_write().len() <= MAX_UNWRITTEN;
             let in_turn = if self.held.is_none() { PACKETS_PER_TURN } else { PACKETS_PER_TURN_HELD_BACK };
             let is_turn = packet < in_turn && !self.is_held_back() && may_write;
             if !is_turn || !self.hub.uplink.has_room(self.class()) {

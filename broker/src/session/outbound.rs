@@ -17,6 +17,9 @@ use tracing::debug;
 /// Messages of QoS 1 and 2 under way to one client, if it does not ask for fewer.
 const MAX_IN_FLIGHT: u16 = 64;
 
+/// So much is copied rather than written from where it is.
+const LITTLE: usize = 1024;
+
 /// What has been taken from the outbox.
 pub(super) enum Taken {
     /// All that may go now; more of it wakes the session.
@@ -33,11 +36,13 @@ thread_local! {
 }
 
 impl<S: Transport> Session<S> {
-    /// Begins a turn: a session that has nothing left to write uses the thread's buffer; whether it does.
+    /// Begins a turn: a session that has little left to write uses the thread's buffer; whether it does.
     pub(super) fn borrow_writing(&mut self) -> bool {
-        let is_lent = self.unwritten.capacity() == 0;
+        let is_lent = self.unwritten.len() <= LITTLE;
         if is_lent {
-            self.unwritten = WRITING.take();
+            let mut writing = WRITING.take();
+            writing.extend_from_slice(self.to_write());
+            (self.unwritten, self.written) = (writing, 0);
         }
         is_lent
     }
@@ -45,7 +50,7 @@ impl<S: Transport> Session<S> {
     /// Ends a turn. What the socket did not take is kept, in no more room than it needs.
     pub(super) fn return_writing(&mut self, is_lent: bool) {
         if is_lent || self.unwritten.is_empty() {
-            let rest = self.unwritten[self.written..].to_vec();
+            let rest = self.to_write().to_vec();
             let mut writing = std::mem::replace(&mut self.unwritten, rest);
             self.written = 0;
             writing.clear();
@@ -79,7 +84,7 @@ impl<S: Transport> Session<S> {
 
     /// Turns queued deliveries into packets, as far as the client may be sent.
     pub(super) fn take_from_outbox(&mut self, context: &mut Context<'_>, now: Instant) -> Taken {
-        while self.unwritten.len() - self.written < MAX_UNWRITTEN {
+        while self.to_write().len() < MAX_UNWRITTEN {
             match self.outbox.poll(context) {
                 Poll::Pending => return Taken::All,
                 Poll::Ready(Some(ending)) => return Taken::Ending(ending),
@@ -128,15 +133,23 @@ impl<S: Transport> Session<S> {
         }
     }
 
+    /// What is to be written still.
+    pub(super) fn to_write(&self) -> &[u8] {
+        &self.unwritten[self.written as usize..]
+    }
+
     pub(super) fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.written < self.unwritten.len() {
-            let rest = &self.unwritten[self.written..];
+        if self.has_only_waiting(context) {
+            return Pin::new(&mut self.socket).poll_flush(context);
+        }
+        while !self.to_write().is_empty() {
+            let rest = &self.unwritten[self.written as usize..];
             let written = ready!(Pin::new(&mut self.socket).poll_write(context, rest))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.hub.counters.bytes_sent.add(written as u64);
-            self.written += written;
+            self.written += u32::try_from(written).unwrap_or_default();
         }
         self.unwritten.clear();
         self.written = 0;

@@ -4,7 +4,7 @@ use agent::access::authorize::Rules;
 use agent::login::Login;
 use agent::login::files::Access;
 use agent::rooms::{Config, Rooms};
-use tokio::io::duplex;
+use tokio::io::{AsyncReadExt, duplex};
 
 fn hub() -> Arc<Hub> {
     let limits = crate::config::default_limits();
@@ -62,7 +62,6 @@ async fn a_session_that_panics_gives_its_place_up() {
     let hub = hub();
     let (mut client, server) = duplex(1024);
     let session = tokio::spawn(serve(Trap(server, 0), arrival(&hub), hub.clone()));
-    use tokio::io::AsyncReadExt;
     client.write_all(CONNECT).await.unwrap();
     let mut connack = [0; 4];
     client.read_exact(&mut connack).await.unwrap();
@@ -81,6 +80,42 @@ fn only_the_flags_of_table_2_2_are_legal() {
     expected.extend([0, 1, 2, 4, 5, 7, 9, 11, 12, 13, 14, 15].map(|kind| kind << 4));
     expected.sort_unstable();
     assert_eq!(legal, expected);
+}
+
+/// Connects, says something at QoS 1 and perhaps more, and gives what comes within so many bytes, and when.
+async fn answered(is_busy: bool, more: &[u8], bytes: usize) -> (Vec<u8>, Duration) {
+    const PUBLISH: &[u8] = b"\x32\x26\x00\x13rooms/lobby/agent/x\x00\x07{\"type\":\"join\"}";
+    let hub = hub();
+    if is_busy {
+        hub.uplink.push(|out| out.extend_from_slice(&[0; 8 * 1024]));
+    }
+    let (mut client, server) = duplex(1024);
+    tokio::spawn(serve(server, arrival(&hub), hub.clone()));
+    client.write_all(CONNECT).await.unwrap();
+    client.read_exact(&mut [0; 4]).await.unwrap();
+    let begin = tokio::time::Instant::now();
+    client.write_all(&[PUBLISH, more].concat()).await.unwrap();
+    let mut answer = vec![0; bytes];
+    client.read_exact(&mut answer).await.unwrap();
+    (answer, begin.elapsed())
+}
+
+const PUBACK: [u8; 4] = [0x40, 2, 0, 7];
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_acknowledged_at_once_when_nobody_is_ahead() {
+    assert_eq!(answered(false, &[], 4).await, (PUBACK.to_vec(), Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acknowledgement_waits_for_something_to_go_with_while_others_are_ahead() {
+    let (answer, after) = answered(true, &[], 4).await;
+    assert_eq!(answer, PUBACK);
+    assert!((1..=20).contains(&after.as_millis()), "{after:?}");
+    const PINGREQ: [u8; 2] = [0xC0, 0];
+    const PINGRESP: [u8; 2] = [0xD0, 0];
+    let both = [&PUBACK[..], &PINGRESP].concat();
+    assert_eq!(answered(true, &PINGREQ, 6).await, (both, Duration::ZERO));
 }
 
 /// A session is the largest part of what a peer costs, and the allocator gives the next more 256 bytes at once.
