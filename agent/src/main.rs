@@ -2,15 +2,16 @@
 
 mod cli;
 
-use agent::hooks::Listening;
 use agent::hooks::gate::Own;
 use agent::hooks::seats::Seats;
 use agent::log::{Lines, Log};
 use agent::login::watch::Watch;
+use agent::service::status::Pulse;
 use agent::service::{self, BrokerUrl, ServiceError};
 use anyhow::Context;
 use cli::HooksSettings;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
@@ -60,27 +61,29 @@ fn run(options: service::Options, hooks: Option<(HooksSettings, Own)>, lines: Li
         };
         let (seats, asked) = Seats::door();
         // Before the agent connects: its engine may ask about the agent itself.
-        let listening = match hooks {
-            Some((settings, own)) => Some(answer(settings, own, seats, &lines).await?),
-            None => None,
-        };
-        let connected = move |broker: &BrokerUrl| {
-            lines.say(&format!("agent connected to {broker}"));
-            listening.iter().for_each(Listening::set);
-        };
-        anyhow::Ok(service::run(options, connected, asked, stop).await)
+        let pulse = Pulse::new(&options.client_id, options.store.is_some());
+        if let Some((settings, own)) = hooks {
+            answer(settings, own, seats, pulse.clone(), &lines).await?;
+        }
+        let connected = move |broker: &BrokerUrl| lines.say(&format!("agent connected to {broker}"));
+        anyhow::Ok(service::run(options, pulse, connected, asked, stop).await)
     })?;
     Ok(result?)
 }
 
 /// Answers engines, and reads the files again that say who may come in.
-async fn answer(settings: HooksSettings, own: Own, seats: Seats, lines: &Lines) -> anyhow::Result<Listening> {
+async fn answer(
+    settings: HooksSettings,
+    own: Own,
+    seats: Seats,
+    pulse: Arc<Pulse>,
+    lines: &Lines,
+) -> anyhow::Result<()> {
     let address = settings.address;
-    let (hooks, login) = settings.hooks(own, seats)?;
+    let (hooks, login) = settings.hooks(own, seats, pulse)?;
     let mut watch = Watch::new(login.files().cloned())?;
     let listener = TcpListener::bind(address).await.with_context(|| format!("--http {address}"))?;
     lines.say(&format!("hooks listening on {}", listener.local_addr()?));
-    let listening = hooks.listening();
     tokio::spawn(hooks.serve(listener));
     tokio::spawn(async move {
         loop {
@@ -91,5 +94,5 @@ async fn answer(settings: HooksSettings, own: Own, seats: Seats, lines: &Lines) 
             }
         }
     });
-    Ok(listening)
+    Ok(())
 }

@@ -11,6 +11,7 @@ mod mosquitto;
 #[allow(dead_code, reason = "other tests use the rest")]
 mod redis;
 
+use agent::service::status::Status;
 use mosquitto::{Client, Mosquitto, PATIENCE, Process};
 use redis::Redis;
 use serde_json::{Value, json};
@@ -54,6 +55,20 @@ fn peer(mosquitto: &Mosquitto, id: &str) -> Client {
     let mut client = Client::connect(mosquitto.port, id, None);
     assert!(client.subscribe(&format!("rooms/+/{id}/+")));
     client
+}
+
+fn get(hooks: SocketAddr, path: &str) -> String {
+    let mut answer = String::new();
+    let mut socket = TcpStream::connect(hooks).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// How an agent says that it is doing.
+fn status(hooks: SocketAddr) -> Status {
+    serde_json::from_str(get(hooks, "/status").rsplit("\r\n").next().unwrap()).unwrap()
 }
 
 /// The next message of this type, with what came before it passed over.
@@ -116,4 +131,36 @@ fn agents_that_share_a_store_answer_by_its_rooms() {
         agent
     });
     answers_follow_the_rooms(&mosquitto, &agents.each_ref().map(hooks));
+}
+
+#[test]
+fn an_agent_says_when_its_store_or_its_broker_is_away_and_when_it_is_back() {
+    let (mut mosquitto, mut redis) = (Mosquitto::start_for(&[]), Redis::start());
+    let flags = ["--http", "127.0.0.1:0", "--store", &redis.url()];
+    let agent = mosquitto::copy(mosquitto.port, "agent-0", &flags.map(str::to_owned));
+    agent.wait_for("agent connected").unwrap();
+    let at = hooks(&agent);
+    let mut alice = peer(&mosquitto, "alice");
+    alice.publish("rooms/lobby/agent/alice", false, br#"{"type":"join"}"#);
+    hear(&mut alice, "created");
+    let well = status(at);
+    assert_eq!((well.agent.as_str(), well.connected, well.heard), ("agent-0", true, 1));
+    assert_eq!((well.store.kind.as_str(), well.store.answers, well.store.failures), ("redis", true, 0));
+    assert!(well.store.requests >= 3 && well.store.micros > 0, "a look, a write, a word said: {well:?}");
+
+    redis.kill();
+    agent.wait_for("the store does not answer").unwrap();
+    let away = status(at);
+    assert!(away.connected && !away.store.answers && away.store.failures > 0, "{away:?}");
+    redis.run();
+    agent.wait_for("the store answers again").unwrap();
+    assert!(status(at).store.answers);
+
+    mosquitto.kill();
+    agent.wait_for("connection lost").unwrap();
+    assert!(!status(at).connected);
+    assert!(get(at, "/readyz").starts_with("HTTP/1.1 503 "));
+    mosquitto.run().unwrap();
+    agent.wait_for(" connected broker").unwrap();
+    assert!(status(at).connected);
 }

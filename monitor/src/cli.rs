@@ -6,6 +6,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Parser, ValueEnum};
 use monitor::filter::Filter;
 use monitor::model::Bounds;
+use monitor::source::agents::AgentUrl;
 use monitor::source::live;
 use monitor::source::login::{Login, OPERATOR, Password, state_dir};
 use monitor::view::Palette;
@@ -78,6 +79,18 @@ struct Flags {
     /// Certificates to trust instead of the system's, as PEM; for mqtts and wss
     #[arg(long, visible_alias = "ca", value_name = "FILE", env = "DUET_MONITOR_CA_FILE", help_heading = "Broker")]
     ca_file: Option<PathBuf>,
+
+    /// Agents beside an engine, with commas between them, as http://127.0.0.1:8090 (their --http): shows how each is
+    /// doing, and the store that they share
+    #[arg(
+        long,
+        value_name = "URLS",
+        env = "DUET_MONITOR_AGENTS",
+        value_delimiter = ',',
+        conflicts_with = "replay",
+        help_heading = "Broker"
+    )]
+    agents: Vec<AgentUrl>,
 
     /// The MQTT client identifier [default: monitor- and eight random digits]
     #[arg(
@@ -259,6 +272,7 @@ impl Flags {
                 client_id: self.client_id.clone().unwrap_or_else(live::client_id),
                 broker: self.broker,
                 ca_file: self.ca_file,
+                agents: self.agents,
             })),
         };
         Ok(Settings {
@@ -386,6 +400,7 @@ mod tests {
             (["--client-id", "a b"], "--client-id"),
             (["--log-filter", "monitor=loud"], "right is info"),
             (["--speed", "2"], "--replay"),
+            (["--agents", "127.0.0.1:8090"], "right is http://127.0.0.1:8090"),
         ] {
             let error = parse(&args).unwrap_err();
             assert_eq!(error.exit_code(), 2);

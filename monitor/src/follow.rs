@@ -82,7 +82,7 @@ impl Follow {
             let wanted = match &item {
                 Item::Entry { room, entry } => self.filter.entry(room, entry),
                 Item::Found { room, .. } | Item::Gone { room, .. } => self.filter.room(room),
-                Item::Link { .. } | Item::Lost { .. } | Item::Unread { .. } => true,
+                Item::Link { .. } | Item::Agent { .. } | Item::Lost { .. } | Item::Unread { .. } => true,
             };
             match self.mode {
                 _ if !wanted => {}

@@ -2,6 +2,7 @@
 //!
 //! Everything that the model knows, it knows from these; a live source and a recording give the same ones.
 
+use agent::service::status::Status;
 use bytes::Bytes;
 use protocol::Timestamp;
 
@@ -59,6 +60,15 @@ pub enum Input {
         /// How many since the last time.
         messages: u64,
     },
+    /// An agent was asked how it is doing.
+    Agent {
+        /// When it answered, or was given up.
+        at: Timestamp,
+        /// Where it was asked.
+        url: Box<str>,
+        /// What it says, or why it says nothing, in words.
+        said: Box<Result<Status, String>>,
+    },
     /// A line of a recording that cannot be read.
     Unread {
         /// Time of the line before it.
@@ -77,6 +87,7 @@ impl Input {
             Input::Message(Message { at, .. })
             | Input::Link { at, .. }
             | Input::Lost { at, .. }
+            | Input::Agent { at, .. }
             | Input::Unread { at, .. }
             | Input::Tick(at) => at,
         }

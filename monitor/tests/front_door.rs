@@ -4,8 +4,13 @@
 
 mod support;
 
+use agent::service::status::Pulse;
 use broker::commands::cert;
 use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
 use support::broker::Broker;
 use support::peer::{Peer, call};
 use support::pty::Pty;
@@ -290,5 +295,67 @@ fn over_tls_and_websocket_over_tls_from_a_broker_that_is_trusted_by_its_certific
         let mut distrustful = Monitor::start(&args);
         let line = distrustful.json(&json!({"event": "link", "link": "lost"}));
         assert!(line["why"].as_str().unwrap().contains("--ca-file"), "{url}: {line}");
+    }
+}
+
+/// Tells everybody how an agent is doing, until it is dropped.
+struct Agent {
+    address: SocketAddr,
+    pulse: Arc<Pulse>,
+}
+
+impl Agent {
+    fn start(id: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, pulse) = (listener.local_addr().unwrap(), Pulse::new(id, true));
+        let told = Arc::downgrade(&pulse);
+        std::thread::spawn(move || {
+            for socket in listener.incoming() {
+                let Some(pulse) = told.upgrade() else { return };
+                let (mut socket, mut request) = (socket.unwrap(), [0; 1024]);
+                let _ = socket.read(&mut request);
+                let status = serde_json::to_string(&pulse.status(0, 0)).unwrap();
+                let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", status.len());
+                let _ = socket.write_all((head + &status).as_bytes());
+            }
+        });
+        Self { address, pulse }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.pulse = Pulse::new("gone", true);
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+#[test]
+fn agents_beside_an_engine_are_asked_how_they_are_doing_and_a_recording_knows_it_too() {
+    let broker = Broker::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("night.ndjson");
+    let (one, two) = (Agent::start("agent-1"), Agent::start("agent-2"));
+    one.pulse.connected(true);
+    let agents = format!("http://{},http://{}", one.address, two.address);
+    let mut monitor = watch(&broker, &["--mode", "json", "--agents", &agents, "--record", file.to_str().unwrap()]);
+    let url = format!("http://{}", one.address);
+    let working = monitor.json(&json!({"event": "agent", "agent": "agent-1", "state": "working", "url": url}));
+    assert_eq!(working["status"]["store"]["kind"], "redis");
+    monitor.json(&json!({"event": "agent", "agent": "agent-2", "state": "disconnected"}));
+    one.pulse.asked(Duration::from_millis(2_000), false);
+    two.pulse.connected(true);
+    monitor.json(&json!({"event": "agent", "agent": "agent-1", "state": "store-away"}));
+    monitor.json(&json!({"event": "agent", "agent": "agent-2", "state": "working"}));
+    drop(one);
+    let silent = monitor.json(&json!({"event": "agent", "agent": "agent-1", "state": "silent"}));
+    assert_eq!(silent["why"], "nobody listens there");
+    monitor.signal("TERM");
+    assert_eq!(monitor.wait().0.code(), Some(0));
+
+    let (status, output, errors) = Monitor::start(&["--replay", file.to_str().unwrap()]).wait();
+    assert_eq!((status.code(), errors.as_str()), (Some(0), ""));
+    for words in ["agent agent-1: its store does not answer", "agent agent-1: nobody listens there"] {
+        assert!(output.contains(words), "{words}: {output}");
     }
 }

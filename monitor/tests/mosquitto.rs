@@ -6,6 +6,7 @@
 mod support;
 
 use agent::hooks::seats::Seats;
+use agent::service::status::Pulse;
 use agent::service::{self, Login, Options};
 use serde_json::json;
 use std::io::{BufRead, BufReader};
@@ -109,7 +110,8 @@ fn agent(port: u16) -> oneshot::Sender<()> {
         let stopped = async {
             let _ = stopped.await;
         };
-        let _ = runtime.block_on(service::run(options, connected, Seats::door().1, stopped));
+        let _ =
+            runtime.block_on(service::run(options, Pulse::new("agent", false), connected, Seats::door().1, stopped));
     });
     listens.recv_timeout(PATIENCE).expect("the agent listens");
     stop

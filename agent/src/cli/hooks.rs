@@ -8,6 +8,7 @@ use agent::hooks::gate::{Gate, Own, UNTOLD};
 use agent::hooks::seats::Seats;
 use agent::login::Login;
 use agent::login::files::Access;
+use agent::service::status::Pulse;
 use anyhow::{Context, bail};
 use clap::Args;
 use ipnet::IpNet;
@@ -132,7 +133,7 @@ impl HooksFlags {
 
 impl HooksSettings {
     /// The hooks, and what lets people in behind them.
-    pub(crate) fn hooks(self, own: Own, seats: Seats) -> anyhow::Result<(Arc<Hooks>, Arc<Login>)> {
+    pub(crate) fn hooks(self, own: Own, seats: Seats, pulse: Arc<Pulse>) -> anyhow::Result<(Arc<Hooks>, Arc<Login>)> {
         if self.access.anonymous && !self.is_private {
             warn!("whoever can reach the engine comes in: --allow-anonymous");
         }
@@ -141,7 +142,7 @@ impl HooksSettings {
         exempt.push(IpNet::new(Ipv4Addr::new(127, 0, 0, 0).into(), 8)?);
         let login = Arc::new(Login::new(self.access, self.state_dir, Exempt::new(exempt))?);
         let gate = Gate::new(login.clone(), Rules::new(self.open_topics), own, seats, self.is_private);
-        Ok((Hooks::new(gate, self.secret), login))
+        Ok((Hooks::new(gate, self.secret, pulse), login))
     }
 }
 

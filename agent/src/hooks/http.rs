@@ -3,6 +3,7 @@
 use super::engine::{Decision, Engine, Question, Request};
 use super::gate::{Gate, Newcomer};
 use crate::login;
+use crate::service::status::{Pulse, Status};
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::State;
@@ -18,7 +19,7 @@ use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
@@ -41,7 +42,7 @@ const MAX_TOLD: u32 = 100;
 pub struct Hooks {
     gate: Gate,
     secret: Option<Zeroizing<String>>,
-    is_listening: AtomicBool,
+    pulse: Arc<Pulse>,
     counts: Counts,
     audit: Audit,
 }
@@ -73,32 +74,10 @@ struct Counts {
     malformed: AtomicU64,
 }
 
-/// Tells the hooks that the agent has connected to its engine.
-#[derive(Clone)]
-pub struct Listening(Arc<Hooks>);
-
-impl Listening {
-    /// It is.
-    pub fn set(&self) {
-        self.0.is_listening.store(true, Relaxed);
-    }
-}
-
 impl Hooks {
-    /// Hooks that let engines ask that show the secret, if there is one.
-    pub fn new(gate: Gate, secret: Option<Zeroizing<String>>) -> Arc<Self> {
-        Arc::new(Self {
-            gate,
-            secret,
-            is_listening: AtomicBool::new(false),
-            counts: Counts::default(),
-            audit: Audit::default(),
-        })
-    }
-
-    /// To tell that the agent has connected.
-    pub fn listening(self: &Arc<Self>) -> Listening {
-        Listening(self.clone())
+    /// Hooks of the agent with this pulse, which let engines ask that show the secret, if there is one.
+    pub fn new(gate: Gate, secret: Option<Zeroizing<String>>, pulse: Arc<Pulse>) -> Arc<Self> {
+        Arc::new(Self { gate, secret, pulse, counts: Counts::default(), audit: Audit::default() })
     }
 
     /// Answers whoever connects, for ever.
@@ -107,6 +86,7 @@ impl Hooks {
             .route("/healthz", get(async || "ok\n"))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
+            .route("/status", get(status))
             .fallback(hook)
             .with_state(self);
         let places = Arc::new(Semaphore::new(CONNECTIONS));
@@ -239,6 +219,12 @@ impl Hooks {
         if shown { Ok(()) } else { Err("the secret is missing or wrong; see --http-secret-file".into()) }
     }
 
+    /// How the agent is doing.
+    fn status(&self) -> Status {
+        let sum = |index: usize| self.counts.answers.iter().map(|counts| counts[index].load(Relaxed)).sum();
+        self.pulse.status(sum(0), sum(1))
+    }
+
     fn metrics(&self) -> String {
         let mut text = String::from(
             "# HELP duet_hooks_answers_total Questions of MQTT engines, by what they were answered with.\n\
@@ -250,19 +236,30 @@ impl Hooks {
                 let _ = writeln!(text, "duet_hooks_answers_total{{engine=\"{engine}\",result=\"{result}\"}} {count}");
             }
         }
+        let Status { connected, heard, store, .. } = self.status();
+        #[expect(clippy::cast_precision_loss, reason = "seconds need no more than 53 bits")]
+        let took = store.micros as f64 / 1e6;
         for (name, kind, help, value) in [
             (
-                "malformed_total",
+                "hooks_malformed_total",
                 "counter",
                 "Requests that were no questions: malformed, too large, too late, without the secret.",
-                self.counts.malformed.load(Relaxed),
+                self.counts.malformed.load(Relaxed).to_string(),
             ),
-            ("remembered", "gauge", "Clients that were let in and are remembered.", self.gate.remembered() as u64),
+            (
+                "hooks_remembered",
+                "gauge",
+                "Clients that were let in and are remembered.",
+                self.gate.remembered().to_string(),
+            ),
+            ("agent_connected", "gauge", "1 while it listens at its broker.", u8::from(connected).to_string()),
+            ("agent_heard_total", "counter", "Messages that it heard.", heard.to_string()),
+            ("agent_store_up", "gauge", "1 if the store answered last.", u8::from(store.answers).to_string()),
+            ("agent_store_requests_total", "counter", "Requests to the store.", store.requests.to_string()),
+            ("agent_store_failures_total", "counter", "Those that it did not answer.", store.failures.to_string()),
+            ("agent_store_seconds_total", "counter", "How long all of them took.", took.to_string()),
         ] {
-            let _ = write!(
-                text,
-                "# HELP duet_hooks_{name} {help}\n# TYPE duet_hooks_{name} {kind}\nduet_hooks_{name} {value}\n"
-            );
+            let _ = write!(text, "# HELP duet_{name} {help}\n# TYPE duet_{name} {kind}\nduet_{name} {value}\n");
         }
         text
     }
@@ -275,16 +272,23 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 async fn hook(State(hooks): State<Arc<Hooks>>, request: axum::extract::Request) -> Response {
     match hooks.answer(request).await {
         Some(answer) => answer,
-        None => (StatusCode::NOT_FOUND, "there is nothing here but /hooks/…, /healthz, /readyz and /metrics\n")
-            .into_response(),
+        None => {
+            (StatusCode::NOT_FOUND, "there is nothing here but /hooks/…, /healthz, /readyz, /status and /metrics\n")
+                .into_response()
+        }
     }
 }
 
 async fn readyz(State(hooks): State<Arc<Hooks>>) -> Response {
-    match hooks.is_listening.load(Relaxed) {
+    match hooks.pulse.is_connected() {
         true => "ok\n".into_response(),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not connected yet\n").into_response(),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not connected to its broker\n").into_response(),
     }
+}
+
+async fn status(State(hooks): State<Arc<Hooks>>) -> Response {
+    let status = serde_json::to_string(&hooks.status()).unwrap_or_default();
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], status + "\n").into_response()
 }
 
 async fn metrics(State(hooks): State<Arc<Hooks>>) -> Response {

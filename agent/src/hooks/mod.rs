@@ -15,4 +15,4 @@ mod http;
 pub mod people;
 pub mod seats;
 
-pub use http::{Hooks, Listening, MAX_BODY};
+pub use http::{Hooks, MAX_BODY};

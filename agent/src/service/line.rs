@@ -1,6 +1,7 @@
 //! The connection to the broker: kept, and made again when lost. Whoever says something on it learns when the
 //! broker has it, or that it may not have it. It never waits for the rooms' side.
 
+use super::status::Pulse;
 use super::wire::{Message, NoConnection, Receipt, Seen, Sender, WINDOW, Wire};
 use super::{BrokerUrl, ServiceError};
 use crate::hooks::engine::sys;
@@ -8,6 +9,7 @@ use crate::store::Publication;
 use crate::store::work::Unsaid;
 use protocol::topic::{AGENT_INBOX, CONTROL_INBOX};
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, error::TrySendError};
 use tokio::sync::oneshot;
@@ -94,6 +96,7 @@ pub(super) struct Line<F> {
     hears_presence: bool,
     news: mpsc::Sender<News>,
     orders: UnboundedReceiver<Order>,
+    pulse: Arc<Pulse>,
     /// Called whenever the agent listens.
     connected: F,
 }
@@ -127,7 +130,7 @@ impl<F: Fn(&BrokerUrl)> Line<F> {
         broker: BrokerUrl,
         hears_presence: bool,
         news: mpsc::Sender<News>,
-        connected: F,
+        (pulse, connected): (Arc<Pulse>, F),
     ) -> (Handle, Self) {
         let (handle, orders) = Handle::new();
         let is_shared = matches!(wire, Wire::Five(_));
@@ -141,7 +144,7 @@ impl<F: Fn(&BrokerUrl)> Line<F> {
             sayings: HashMap::new(),
             last_saying: 0,
         };
-        (handle, Self { wire, desk, broker, is_shared, hears_presence, news, orders, connected })
+        (handle, Self { wire, desk, broker, is_shared, hears_presence, news, orders, pulse, connected })
     }
 
     /// Keeps the connection until the rooms' side has closed it.
@@ -168,6 +171,7 @@ impl<F: Fn(&BrokerUrl)> Line<F> {
                     self.desk.sender.unsubscribe(STATES);
                     pause = FIRST_PAUSE;
                     self.desk.listening = true;
+                    self.pulse.connected(true);
                     info!(broker = %self.broker, "connected");
                     let _ = self.news.try_send(News::Listening);
                     (self.connected)(&self.broker);
@@ -179,6 +183,7 @@ impl<F: Fn(&BrokerUrl)> Line<F> {
                 Ok(Seen::Other) => {}
                 Err(NoConnection { is_over: true, .. }) => return Ok(()),
                 Err(NoConnection { why, refusal, .. }) => {
+                    self.pulse.connected(false);
                     if let Some(why) = refusal.filter(|_| !was_in) {
                         return Err(ServiceError::Refused { broker: self.broker.to_string(), why });
                     }
@@ -255,6 +260,7 @@ impl<F: Fn(&BrokerUrl)> Line<F> {
     }
 
     fn pass_on(&self, message: Message) {
+        self.pulse.heard();
         if !message.must_arrive && self.news.capacity() <= IDENTIFIERS {
             warn!(topic = message.topic, "more comes in than can be answered: a message at QoS 0 is dropped");
             return;

@@ -20,6 +20,8 @@ mod broker_url;
 mod drive;
 mod later;
 mod line;
+mod metered;
+pub mod status;
 mod tls;
 mod wire;
 
@@ -32,8 +34,11 @@ use crate::store::memory::Memory;
 use crate::store::redis::{Redis, StoreSetupError, StoreUrl, Unready};
 use crate::store::turn::Terms;
 use crate::store::{Store, StoreError};
+use metered::Metered;
+use status::Pulse;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -151,13 +156,16 @@ pub enum ServiceError {
 
 /// How long the last messages may take to go out at the end.
 const FAREWELL: Duration = Duration::from_millis(1500);
+
 /// Runs the agent until `stop` is ready; `connected` is called whenever it listens at the broker,
-/// at the start and again after every loss. What is `asked` of the rooms meanwhile is answered.
+/// at the start and again after every loss. What is `asked` of the rooms meanwhile is answered, and how it is doing
+/// is told by its `pulse`.
 ///
 /// # Errors
 /// What only a person can put right.
 pub async fn run(
     options: Options,
+    pulse: Arc<Pulse>,
     connected: impl Fn(&BrokerUrl) + Send + 'static,
     asked: mpsc::Receiver<Ask>,
     stop: impl Future<Output = ()>,
@@ -167,7 +175,7 @@ pub async fn run(
     match store {
         None => {
             let store = Memory::new(drive::now);
-            serve(wire, (broker, hears_presence), (store, client_id), terms, connected, asked, stop).await
+            serve(wire, (broker, hears_presence), (store, client_id), terms, (pulse, connected), asked, stop).await
         }
         Some(StoreOptions { url, prefix, username, password }) => {
             let password = password.as_ref().map(|Password(password)| password.as_str());
@@ -180,7 +188,7 @@ pub async fn run(
                 Err(Unready::Refused(why)) => return Err(ServiceError::StoreRefused { store: url.to_string(), why }),
                 Err(Unready::Away(error)) => warn!(store = %url, %error, "the store does not answer yet"),
             }
-            serve(wire, (broker, hears_presence), (store, run), terms, connected, asked, stop).await
+            serve(wire, (broker, hears_presence), (store, run), terms, (pulse, connected), asked, stop).await
         }
     }
 }
@@ -190,13 +198,14 @@ async fn serve<S: Store + 'static>(
     (broker, hears_presence): (BrokerUrl, bool),
     (store, run): (S, String),
     terms: Terms,
-    connected: impl Fn(&BrokerUrl) + Send + 'static,
+    (pulse, connected): (Arc<Pulse>, impl Fn(&BrokerUrl) + Send + 'static),
     asked: mpsc::Receiver<Ask>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServiceError> {
     let (news, hears) = mpsc::channel(line::HEARD);
-    let (handle, line) = line::Line::new(wire, broker, hears_presence, news, connected);
+    let (handle, line) = line::Line::new(wire, broker, hears_presence, news, (pulse.clone(), connected));
     let mut line = tokio::spawn(line.keep());
+    let store = Metered::new(store, pulse);
     let drive = drive::Drive::new(store, terms, handle.clone(), hears, asked, run);
     tokio::select! {
         ended = &mut line => return ended?,

@@ -4,7 +4,9 @@
 use crate::world::{SECRET, World};
 use agent::hooks::MAX_BODY;
 use agent::hooks::engine::{Decision, Engine, Request};
+use agent::service::status::{Status, StoreStatus};
 use serde_json::json;
+use std::time::Duration;
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -121,12 +123,57 @@ async fn who_does_not_show_the_secret_asks_in_vain() {
 async fn probes_are_answered_and_nothing_else_is_there() {
     let world = World::with_users().await;
     let get = async |path: &str| {
-        world.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), b"").await.status
+        world.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), b"").await
     };
-    assert_eq!((get("/healthz").await, get("/readyz").await, get("/metrics").await), (200, 503, 200));
-    world.hooks.listening().set();
-    assert_eq!(get("/readyz").await, 200);
-    for path in ["/", "/hooks", "/hooks/", "/hooks/hivemq/authenticate", "/mqtt"] {
-        assert_eq!(get(path).await, 404, "{path}");
+    for (path, status) in [("/healthz", 200), ("/readyz", 503), ("/metrics", 200), ("/status", 200)] {
+        assert_eq!(get(path).await.status, status, "{path}");
     }
+    world.pulse.connected(true);
+    assert_eq!(get("/readyz").await.status, 200);
+    world.pulse.connected(false);
+    assert_eq!(get("/readyz").await.status, 503, "of no use without its broker");
+    for path in ["/", "/hooks", "/hooks/", "/hooks/hivemq/authenticate", "/mqtt"] {
+        assert_eq!(get(path).await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn who_asks_hears_how_the_agent_is_doing_in_json_and_for_prometheus() {
+    let world = World::with_users().await;
+    let get = async |path: &str| {
+        world.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), b"").await.body
+    };
+    world.pulse.connected(true);
+    world.pulse.heard();
+    world.pulse.asked(Duration::from_micros(1_500), true);
+    world.pulse.asked(Duration::from_micros(500), false);
+    assert!(!world.enters("alice", "alice", "wrong").await);
+    let status: Status = serde_json::from_str(&get("/status").await).unwrap();
+    let store = StoreStatus { kind: "redis".into(), answers: false, requests: 2, failures: 1, micros: 2_000 };
+    let expected = Status {
+        agent: "agent".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        uptime: status.uptime,
+        connected: true,
+        heard: 1,
+        allowed: 0,
+        denied: 1,
+        store,
+    };
+    assert_eq!(status, expected);
+    let metrics = get("/metrics").await;
+    for line in [
+        "duet_agent_connected 1",
+        "duet_agent_heard_total 1",
+        "duet_agent_store_up 0",
+        "duet_agent_store_requests_total 2",
+        "duet_agent_store_failures_total 1",
+        "duet_agent_store_seconds_total 0.002",
+        "duet_hooks_answers_total{engine=\"emqx\",result=\"deny\"} 1",
+    ] {
+        assert!(metrics.lines().any(|it| it == line), "{line}: {metrics}");
+    }
+    world.pulse.asked(Duration::ZERO, true);
+    let status: Status = serde_json::from_str(&get("/status").await).unwrap();
+    assert!(status.store.answers, "it answers again");
 }

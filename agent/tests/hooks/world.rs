@@ -7,6 +7,7 @@ use agent::hooks::gate::{Gate, Own, UNTOLD};
 use agent::hooks::seats::{Ask, Seats};
 use agent::login::Login;
 use agent::login::files::Access;
+use agent::service::status::Pulse;
 use agent::{Config, Input, Rooms};
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use parking_lot::Mutex;
@@ -26,6 +27,7 @@ pub const OWN_PASSWORD: &str = "agent's own";
 
 pub struct World {
     pub hooks: Arc<Hooks>,
+    pub pulse: Arc<Pulse>,
     pub rooms: Arc<Mutex<Rooms>>,
     pub address: SocketAddr,
     pub folder: TempDir,
@@ -99,7 +101,8 @@ impl World {
         let (seats, asked) = Seats::door();
         let own = Own { user: "agent".into(), password: OWN_PASSWORD.to_owned().into(), client: "agent".into() };
         let gate = Gate::new(login.clone(), Rules::default(), own, seats, is_private);
-        let hooks = Hooks::new(gate, Some(SECRET.to_owned().into()));
+        let pulse = Pulse::new("agent", true);
+        let hooks = Hooks::new(gate, Some(SECRET.to_owned().into()), pulse.clone());
         let rooms = Arc::new(Mutex::new(Rooms::new(Config::default())));
         for peer in ["alice", "bob"] {
             join(&rooms, "lobby", peer);
@@ -108,7 +111,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(hooks.clone().serve(listener));
-        Self { hooks, rooms, address, folder, login }
+        Self { hooks, pulse, rooms, address, folder, login }
     }
 
     pub fn join(&self, room: &str, peer: &str) {

@@ -124,11 +124,13 @@ pub enum View {
     Diagnosis,
     /// Everything that happens.
     Events,
+    /// The agents and their store.
+    Agents,
 }
 
 impl View {
     /// All views, in the order of their numbers.
-    pub const ALL: [View; 4] = [View::Rooms, View::Ladder, View::Diagnosis, View::Events];
+    pub const ALL: [View; 5] = [View::Rooms, View::Ladder, View::Diagnosis, View::Events, View::Agents];
 
     /// Its name on the tab.
     pub const fn name(self) -> &'static str {
@@ -137,13 +139,8 @@ impl View {
             View::Ladder => "Ladder",
             View::Diagnosis => "Diagnosis",
             View::Events => "Events",
+            View::Agents => "Agents",
         }
-    }
-
-    /// The view `steps` further, round and round.
-    pub(super) fn walk(self, steps: usize) -> Self {
-        let at = Self::ALL.iter().position(|&view| view == self).unwrap_or(0);
-        Self::ALL[(at + steps) % Self::ALL.len()]
     }
 }
 

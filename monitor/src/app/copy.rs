@@ -47,6 +47,7 @@ pub(super) fn selected(app: &App) -> Option<String> {
             let line = log.lines().get(log.index(ui.events.selected()?))?;
             Some(event(line, ui.redaction))
         }
+        View::Agents => None,
     }
 }
 

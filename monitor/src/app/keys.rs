@@ -16,6 +16,8 @@ pub enum Focus {
     Diagnosis,
     /// The events view.
     Events,
+    /// The agents view.
+    Agents,
     /// The list of all keys.
     Help,
     /// The filter is being written.
@@ -39,12 +41,15 @@ const LADDER: u16 = Focus::Ladder.bit();
 const DETAIL: u16 = Focus::Detail.bit();
 const DIAGNOSIS: u16 = Focus::Diagnosis.bit();
 const EVENTS: u16 = Focus::Events.bit();
+const AGENTS: u16 = Focus::Agents.bit();
 const HELP: u16 = Focus::Help.bit();
 const PROMPT: u16 = Focus::Prompt.bit();
 const EXPORT: u16 = Focus::ExportMenu.bit();
 const REMOVE: u16 = Focus::RemoveQuestion.bit();
 const CLOSE: u16 = Focus::CloseQuestion.bit();
-const VIEWS: u16 = ROOMS | LADDER | DETAIL | DIAGNOSIS | EVENTS;
+/// Where rooms are looked at, or what happens in them.
+const OF_ROOMS: u16 = ROOMS | LADDER | DETAIL | DIAGNOSIS | EVENTS;
+const VIEWS: u16 = OF_ROOMS | AGENTS;
 const QUESTIONS: u16 = EXPORT | REMOVE | CLOSE;
 
 /// A key as it is pressed.
@@ -164,7 +169,7 @@ pub const TABLE: &[Binding] = &[
     // moving
     bind(&[key(KeyCode::Enter), key(KeyCode::Right), char('l')], Action::Open, ROOMS | LADDER | DIAGNOSIS | EVENTS, Group::Moving,
          "open: a room's ladder, a message's detail", "open"),
-    bind(&[key(KeyCode::Esc), key(KeyCode::Left), char('h'), key(KeyCode::Backspace)], Action::Back, LADDER | DETAIL | DIAGNOSIS | EVENTS, Group::Moving,
+    bind(&[key(KeyCode::Esc), key(KeyCode::Left), char('h'), key(KeyCode::Backspace)], Action::Back, LADDER | DETAIL | DIAGNOSIS | EVENTS | AGENTS, Group::Moving,
          "back", "back"),
     bind(&[key(KeyCode::Esc), char('?'), char('q')], Action::Help, HELP, Group::Moving,
          "close this help", "close"),
@@ -188,6 +193,7 @@ pub const TABLE: &[Binding] = &[
     bind(&[char('2')], Action::Show(View::Ladder), VIEWS, Group::Moving, "ladder of the selected room", ""),
     bind(&[char('3'), char('D')], Action::Show(View::Diagnosis), VIEWS, Group::Moving, "diagnosis: everything that is wrong", ""),
     bind(&[char('4'), char('E')], Action::Show(View::Events), VIEWS, Group::Moving, "events of the whole system", ""),
+    bind(&[char('5'), char('A')], Action::Show(View::Agents), VIEWS, Group::Moving, "agents and their store, with --agents", ""),
     // messages
     bind(&[char('v')], Action::Raw, LADDER | DETAIL, Group::Messages,
          "the message parsed, or as it came", "raw"),
@@ -200,9 +206,9 @@ pub const TABLE: &[Binding] = &[
     bind(&[char('J')], Action::DetailDown, LADDER | DETAIL | DIAGNOSIS, Group::Messages,
          "scroll the detail down", ""),
     // looking
-    bind(&[char('/')], Action::Filter, VIEWS, Group::Looking,
+    bind(&[char('/')], Action::Filter, OF_ROOMS, Group::Looking,
          "filter, as in room:lobby type:offer !refused", "filter"),
-    bind(&[char('\\')], Action::ClearFilter, VIEWS, Group::Looking,
+    bind(&[char('\\')], Action::ClearFilter, OF_ROOMS, Group::Looking,
          "no filter", ""),
     bind(&[char('s'), char('>')], Action::SortNext, ROOMS, Group::Rooms,
          "sort by the next column (or click on its heading)", "sort"),
@@ -213,13 +219,13 @@ pub const TABLE: &[Binding] = &[
     bind(&[char('T')], Action::Theme, VIEWS, Group::Looking,
          "other colours: dark, light, colour-blind", ""),
     // acting
-    bind(&[char('e')], Action::Export, VIEWS, Group::Acting,
+    bind(&[char('e')], Action::Export, OF_ROOMS, Group::Acting,
          "export the ladder of the room to a file", "export"),
-    bind(&[char('y')], Action::Copy, VIEWS, Group::Acting,
+    bind(&[char('y')], Action::Copy, OF_ROOMS, Group::Acting,
          "copy what is selected to the clipboard", "copy"),
-    bind(&[char('x')], Action::Remove, VIEWS, Group::Acting,
+    bind(&[char('x')], Action::Remove, OF_ROOMS, Group::Acting,
          "remove a peer from the room (asks first)", "remove"),
-    bind(&[char('X')], Action::Close, VIEWS, Group::Acting,
+    bind(&[char('X')], Action::Close, OF_ROOMS, Group::Acting,
          "close the room (asks first)", "close"),
     bind(&[char('R')], Action::Record, VIEWS, Group::Acting,
          "record everything to a file, or stop", "record"),
@@ -271,12 +277,13 @@ pub fn bindings(focus: Focus) -> impl Iterator<Item = &'static Binding> {
 mod tests {
     use super::*;
 
-    const FOCI: [Focus; 10] = [
+    const FOCI: [Focus; 11] = [
         Focus::Rooms,
         Focus::Ladder,
         Focus::Detail,
         Focus::Diagnosis,
         Focus::Events,
+        Focus::Agents,
         Focus::Help,
         Focus::Prompt,
         Focus::ExportMenu,

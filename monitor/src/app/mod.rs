@@ -119,6 +119,7 @@ impl App {
             ui.rooms.arrange(model, &ui.sieve, frozen);
             self.arranged = Some(now);
         }
+        ui.has_agents = !ui.agents(model).is_empty();
         if ui.view == View::Diagnosis && self.diagnosed != self.arranged {
             diagnosis::arrange(ui, model);
             self.diagnosed = self.arranged;
@@ -142,6 +143,7 @@ impl App {
                 View::Ladder => ui.ladder.scroll(rows),
                 View::Diagnosis => ui.diagnosis.scroll(rows),
                 View::Events => ui.events.scroll(rows),
+                View::Agents => {}
             }
         }
     }

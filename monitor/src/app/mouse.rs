@@ -73,6 +73,7 @@ pub(super) fn click(app: &mut App, x: u16, y: u16) -> Option<Effect> {
             }
         }
         View::Events => ui.events.point(ui.events.top() + row),
+        View::Agents => false,
     };
     if again {
         update::open(app);

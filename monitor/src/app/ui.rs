@@ -9,7 +9,7 @@ use super::prompt::Prompt;
 use super::rooms::{Facts, RoomList, Row};
 use crate::diagnosis::Finding;
 use crate::filter::{Filter, FilterError};
-use crate::model::{Model, Room};
+use crate::model::{Agent, Model, Room};
 use crate::redact::Redaction;
 use crate::view::{Depth, Glyphs, Palette, Theme};
 use protocol::{PeerId, Timestamp};
@@ -93,6 +93,7 @@ pub struct Frozen {
     /// Messages that the model had taken.
     pub messages: u64,
     rooms: HashMap<Box<str>, (Row, Vec<Finding>)>,
+    agents: Vec<Agent>,
 }
 
 impl Frozen {
@@ -127,6 +128,10 @@ pub struct Ui {
     pub diagnosis: FindingList,
     /// The events view.
     pub events: EventList,
+    /// The first line of the agents view that is on the screen.
+    pub agents_top: usize,
+    /// Whether there are agents to be shown.
+    pub(super) has_agents: bool,
     /// What is asked over everything else.
     pub over: Option<Over>,
     /// The filter of all views.
@@ -165,6 +170,8 @@ impl Ui {
             ladder: Ladder::default(),
             diagnosis: FindingList::default(),
             events: EventList::default(),
+            agents_top: 0,
+            has_agents: false,
             over: None,
             sieve: Sieve::default(),
             paused: None,
@@ -202,6 +209,7 @@ impl Ui {
             (None, View::Ladder) => Focus::Ladder,
             (None, View::Diagnosis) => Focus::Diagnosis,
             (None, View::Events) => Focus::Events,
+            (None, View::Agents) => Focus::Agents,
         }
     }
 
@@ -223,6 +231,7 @@ impl Ui {
             View::Ladder => self.ladder.room.as_deref(),
             View::Diagnosis => self.diagnosis.room(),
             View::Events => self.events.room(),
+            View::Agents => None,
         }
     }
 
@@ -242,6 +251,24 @@ impl Ui {
         }
     }
 
+    /// The agents as they are shown.
+    pub fn agents<'a>(&'a self, model: &'a Model) -> &'a [Agent] {
+        self.paused.as_ref().map_or_else(|| model.agents(), |frozen| &frozen.agents)
+    }
+
+    /// The views that there are, in the order of their numbers: that of the agents only where any are asked.
+    pub fn views(&self) -> &'static [View] {
+        let all = &View::ALL[..];
+        if self.has_agents { all } else { &all[..all.len() - 1] }
+    }
+
+    /// The view `steps` further than the one that is looked at, round and round.
+    pub(super) fn walk(&self, steps: usize) -> View {
+        let views = self.views();
+        let at = views.iter().position(|&view| view == self.view).unwrap_or(0);
+        views[(at + steps) % views.len()]
+    }
+
     /// Freezes the screen.
     pub(super) fn freeze(&mut self, model: &Model) {
         let seen = |room: &Room| (room.name().into(), (Row::of(room), room.findings().to_vec()));
@@ -250,6 +277,7 @@ impl Ui {
             at: model.now(),
             messages: model.figures().messages,
             rooms: model.rooms().map(seen).collect(),
+            agents: model.agents().to_vec(),
         });
     }
 

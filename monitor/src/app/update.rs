@@ -25,8 +25,8 @@ pub(super) fn update(app: &mut App, action: Action) -> Option<Effect> {
             }
         }
         Action::Show(view) => show(app, view),
-        Action::NextView => show(app, app.ui.view.walk(1)),
-        Action::PreviousView => show(app, app.ui.view.walk(View::ALL.len() - 1)),
+        Action::NextView => show(app, app.ui.walk(1)),
+        Action::PreviousView => show(app, app.ui.walk(app.ui.views().len() - 1)),
         Action::Open => open(app),
         Action::Back => back(&mut app.ui),
         Action::Up => step(app, -1),
@@ -115,6 +115,9 @@ fn tell(app: &mut App, text: impl Into<String>, fault: bool) {
 
 pub(super) fn show(app: &mut App, view: View) {
     let ui = &mut app.ui;
+    if !ui.views().contains(&view) {
+        return tell(app, "no agent is asked how it is doing: start with --agents http://HOST:PORT, its --http", true);
+    }
     if view == View::Ladder && ui.view != View::Ladder {
         // From the list: the room that is selected there. From elsewhere: the one that was looked at last.
         let room = match ui.view {
@@ -153,6 +156,7 @@ pub(super) fn open(app: &mut App) {
                 None => tell(app, "this event is not of a room", true),
             }
         }
+        View::Agents => {}
     }
 }
 
@@ -176,7 +180,7 @@ fn back(ui: &mut Ui) {
             }
             ui.view = View::Rooms;
         }
-        View::Rooms | View::Diagnosis | View::Events => ui.view = View::Rooms,
+        View::Rooms | View::Diagnosis | View::Events | View::Agents => ui.view = View::Rooms,
     }
 }
 
@@ -191,6 +195,7 @@ pub(super) fn step(app: &mut App, by: isize) {
         View::Ladder => ui.ladder.step(by),
         View::Diagnosis => ui.diagnosis.go(ui.diagnosis.at().saturating_add_signed(by)),
         View::Events => ui.events.step(by),
+        View::Agents => scroll_pane(app, by),
     }
 }
 
@@ -216,6 +221,7 @@ fn top(app: &mut App) {
         View::Ladder => ui.ladder.first(),
         View::Diagnosis => ui.diagnosis.go(0),
         View::Events => drop(ui.events.point(0)),
+        View::Agents => ui.agents_top = 0,
     }
 }
 
@@ -230,6 +236,7 @@ fn end(app: &mut App) {
         View::Ladder => ui.ladder.to(Cursor::Tail),
         View::Diagnosis => ui.diagnosis.go(usize::MAX),
         View::Events => ui.events.end(),
+        View::Agents => scroll_pane(app, isize::MAX),
     }
 }
 
@@ -242,6 +249,7 @@ pub(super) fn scroll_pane(app: &mut App, by: isize) {
             None => ui.ladder.side_top = ui.ladder.side_top.saturating_add_signed(by),
         },
         View::Diagnosis => ui.diagnosis.pane_top = ui.diagnosis.pane_top.saturating_add_signed(by),
+        View::Agents => ui.agents_top = ui.agents_top.saturating_add_signed(by),
         View::Rooms | View::Events => {}
     }
     limit(app);
@@ -259,6 +267,7 @@ fn limit(app: &mut App) {
             None => ui.ladder.side_top = ui.ladder.side_top.min(most),
         },
         (_, View::Diagnosis) => ui.diagnosis.pane_top = ui.diagnosis.pane_top.min(most),
+        (_, View::Agents) => ui.agents_top = ui.agents_top.min(most),
         _ => {}
     }
 }

@@ -1,5 +1,6 @@
 //! What happens in the whole system, as one stream: in rooms, at the broker, and to our own connection.
 
+use super::agents::AgentState;
 use super::weight;
 use crate::wire::Link;
 use protocol::{PeerId, RoomId, Timestamp, What};
@@ -32,6 +33,13 @@ pub enum Happened {
     Link(Link),
     /// The broker is another one than before: its uptime began anew.
     Restarted,
+    /// An agent is not as it was.
+    Agent {
+        /// What it is called.
+        name: Box<str>,
+        /// How it is now.
+        state: AgentState,
+    },
     /// Messages were dropped unread.
     Lost {
         /// How many.
@@ -103,6 +111,7 @@ impl Happening {
             Happened::Link(Link::Lost { .. }) => "disconnected",
             Happened::Link(Link::Refused { .. }) => "login-refused",
             Happened::Restarted => "restarted",
+            Happened::Agent { .. } => "agent",
             Happened::Lost { .. } => "lost",
             Happened::Unread { .. } => "unread",
         }
@@ -113,6 +122,7 @@ impl Happening {
         match &self.what {
             Happened::Room(what) => super::entry::event_peer(what).map(PeerId::as_str),
             Happened::Audit(audit) => audit.client.as_deref(),
+            Happened::Agent { name, .. } => Some(name),
             _ => None,
         }
     }
@@ -124,6 +134,7 @@ impl Happening {
             Happened::Room(What::State { detail, .. }) => detail.as_deref(),
             Happened::Audit(audit) => audit.why.as_deref(),
             Happened::Link(Link::Lost { why } | Link::Refused { why }) => Some(why),
+            Happened::Agent { state, .. } => Some(state.words()),
             Happened::Unread { why, .. } => Some(why),
             _ => None,
         }
@@ -137,6 +148,7 @@ impl Happening {
                 Happened::Room(what) => weight::event(what),
                 Happened::Audit(audit) => audit.bytes(),
                 Happened::Link(Link::Lost { why } | Link::Refused { why }) => weight::text(why.capacity()),
+                Happened::Agent { name, state } => weight::text(name.len()) + weight::text(state.words().len()),
                 Happened::Unread { topic, why } => weight::text(topic.len()) + weight::text(why.len()),
                 Happened::Gone
                 | Happened::Link(Link::Connecting | Link::Connected)

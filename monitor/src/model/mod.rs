@@ -5,8 +5,10 @@
 //! Input ─▶ Model::take ─▶ rooms   (state, events and flow, within bounds)   ─▶ views, outputs
 //!                         events  (the whole system's stream)
 //!                         broker  ($SYS)
+//!                         agents  (asked by themselves)
 //! ```
 
+mod agents;
 mod bounds;
 mod broker;
 mod column;
@@ -20,6 +22,7 @@ mod seat;
 mod store;
 mod weight;
 
+pub use agents::{Agent, AgentState};
 pub use bounds::{Bounds, Evicted, Figures};
 pub use broker::{BrokerFigures, Rate, Received};
 pub use column::Column;
@@ -54,6 +57,7 @@ pub struct Model {
     rooms: Store,
     events: EventLog,
     broker: BrokerFigures,
+    agents: agents::Agents,
     figures: Figures,
     flow: Rate,
     /// Messages that peers and operators published.
@@ -117,6 +121,11 @@ impl Model {
         &self.broker
     }
 
+    /// The agents that are asked how they are doing, by their addresses.
+    pub fn agents(&self) -> &[Agent] {
+        self.agents.all()
+    }
+
     /// What happened in the whole system.
     pub fn events(&self) -> &EventLog {
         &self.events
@@ -159,6 +168,12 @@ impl Model {
                 self.figures.lost = self.figures.lost.saturating_add(messages);
                 self.missed();
                 self.happened(None, Happened::Lost { messages });
+            }
+            Input::Agent { url, said, .. } => {
+                if let Some(agent) = self.agents.take(&url, *said, self.now) {
+                    let happened = Happened::Agent { name: agent.name().into(), state: agent.state.clone() };
+                    self.happened(None, happened);
+                }
             }
             Input::Unread { why, .. } => {
                 self.missed();

@@ -337,6 +337,9 @@ fn any_input() -> impl Strategy<Value = Input> {
         }),
         1 => (millis.clone(), link).prop_map(|(millis, link)| Input::Link { at: at(millis), link }),
         1 => (millis.clone(), any::<u64>()).prop_map(|(millis, messages)| Input::Lost { at: at(millis), messages }),
+        1 => (millis.clone(), 0..100_u64, "x{0,600}").prop_map(|(millis, url, why)| {
+            Input::Agent { at: at(millis), url: url.to_string().into(), said: Box::new(Err(why)) }
+        }),
         2 => millis.prop_map(|millis| Input::Tick(at(millis))),
     ]
 }

@@ -36,6 +36,15 @@ pub fn write(out: &mut impl Write, item: &Item<'_>, redaction: Redaction) -> io:
             };
             json!({"event": "link", "at": at, "link": state, "why": why})
         }
+        Item::Agent { at, agent } => json!({
+            "event": "agent",
+            "at": at,
+            "url": agent.url,
+            "agent": agent.status.as_ref().map(|status| &status.agent),
+            "state": agent.state.word(),
+            "why": agent.state.words(),
+            "status": agent.status,
+        }),
         Item::Lost { at, messages } => json!({"event": "lost", "at": at, "messages": messages}),
         Item::Unread { at, why } => json!({"event": "unread", "at": at, "why": why}),
     };

@@ -2,7 +2,7 @@
 
 use super::{BOLD, CYAN, DIM, Item, RED, Style, YELLOW, clock, essence};
 use crate::diagnosis::Severity;
-use crate::model::{Entry, Room, Said};
+use crate::model::{AgentState, Entry, Room, Said};
 use crate::text::{escape, fit};
 use crate::wire::Link;
 use std::io::{self, Write};
@@ -44,6 +44,11 @@ pub fn write(out: &mut impl Write, item: &Item<'_>, style: Style) -> io::Result<
                 Link::Refused { why } => (RED, format!("refused: {}; trying again", escape(why))),
             };
             writeln!(out, "{} {}", style.paint(DIM, &clock(*at)), style.paint(colour, &format!("-- {words}")))
+        }
+        Item::Agent { at, agent } => {
+            let colour = if agent.state == AgentState::Working { DIM } else { RED };
+            let words = format!("-- agent {}: {}", escape(agent.name()), escape(agent.state.words()));
+            writeln!(out, "{} {}", style.paint(DIM, &clock(*at)), style.paint(colour, &words))
         }
         Item::Lost { at, messages } => {
             let words = format!("-- {messages} messages came faster than they could be taken, and are missing here");

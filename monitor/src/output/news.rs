@@ -1,7 +1,7 @@
 //! What an input brought that was not there before: new arrows, findings that came and went, troubles of the source.
 
 use crate::diagnosis::Finding;
-use crate::model::{Entry, Model, Room};
+use crate::model::{Agent, AgentState, Entry, Model, Room};
 use crate::wire::{Input, Link, Message};
 use protocol::{Timestamp, Topic};
 use std::collections::HashMap;
@@ -41,6 +41,13 @@ pub enum Item<'a> {
         /// What it is now.
         link: &'a Link,
     },
+    /// An agent is asked for the first time, or is not as it was.
+    Agent {
+        /// When.
+        at: Timestamp,
+        /// How it is now.
+        agent: &'a Agent,
+    },
     /// Messages were dropped unread.
     Lost {
         /// When this was noticed.
@@ -64,6 +71,8 @@ pub struct News {
     seen: Option<u64>,
     /// What the rules said of each room: rule, and whom it is about.
     findings: HashMap<Box<str>, Vec<Said>>,
+    /// How each agent was.
+    agents: HashMap<Box<str>, AgentState>,
 }
 
 type Said = (&'static str, Vec<Box<str>>);
@@ -83,6 +92,15 @@ impl News {
             }
             Input::Link { link, .. } => items.push(Item::Link { at, link }),
             Input::Lost { messages, .. } => items.push(Item::Lost { at, messages: *messages }),
+            Input::Agent { url, .. } => {
+                let agent = model.agents().iter().find(|agent| agent.url == *url);
+                if let Some(agent) = agent {
+                    let before = self.agents.insert(url.clone(), agent.state.clone());
+                    if before.is_none_or(|before| before.word() != agent.state.word()) {
+                        items.push(Item::Agent { at, agent });
+                    }
+                }
+            }
             Input::Unread { why, .. } => items.push(Item::Unread { at, why }),
             // What rules say because time has passed may be said of any room.
             Input::Tick(_) => {

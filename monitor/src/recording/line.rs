@@ -2,6 +2,7 @@
 
 use super::mask;
 use crate::wire::{Input, Link, Message};
+use agent::service::status::Status;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -33,6 +34,10 @@ struct Fields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     lost: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Cow<'a, Status>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     unread: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     end: bool,
@@ -58,6 +63,13 @@ pub(super) fn write(input: &Input, reveal: bool) -> Option<String> {
             Fields { at, link: Some(link.into()), why: why.map(|why| why.as_str().into()), ..Fields::default() }
         }
         Input::Lost { messages, .. } => Fields { at, lost: Some(*messages), ..Fields::default() },
+        Input::Agent { url, said, .. } => {
+            let fields = Fields { at, agent: Some((&**url).into()), ..Fields::default() };
+            match &**said {
+                Ok(status) => Fields { status: Some(Cow::Borrowed(status)), ..fields },
+                Err(why) => Fields { why: Some(why.as_str().into()), ..fields },
+            }
+        }
         Input::Unread { why, .. } => Fields { at, unread: Some(why.as_str().into()), ..Fields::default() },
         Input::Tick(_) => return None,
     };
@@ -143,11 +155,15 @@ pub(super) fn read(line: &str) -> Result<Input, String> {
     if let Some(messages) = fields.lost {
         return Ok(Input::Lost { at, messages });
     }
+    if let Some(url) = fields.agent {
+        let said = fields.status.map(Cow::into_owned).ok_or(why);
+        return Ok(Input::Agent { at, url: url.into(), said: Box::new(said) });
+    }
     if fields.end {
         return Ok(Input::Tick(at));
     }
     match fields.unread {
         Some(why) => Ok(Input::Unread { at, why: why.into_owned() }),
-        None => Err("nothing in it that happened; a line has a topic, a link or lost".into()),
+        None => Err("nothing in it that happened; a line has a topic, a link, an agent or lost".into()),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::wire::{Input, Link, Message};
+use agent::service::status::{Status, StoreStatus};
 use proptest::prelude::*;
 use std::os::unix::fs::PermissionsExt;
 
@@ -10,6 +11,12 @@ const HEADER: &str =
 
 fn header() -> Header {
     Header::new(Timestamp::from_millis(1_790_000_000_000), "mqtt://127.0.0.1:1883")
+}
+
+fn status(count: u64, text: &str) -> Status {
+    let store = StoreStatus { kind: text.into(), answers: true, requests: count, failures: 1, micros: count };
+    let (agent, version) = (text.into(), text.into());
+    Status { agent, version, uptime: count, connected: true, heard: count, allowed: 2, denied: 3, store }
 }
 
 fn written(inputs: &[Input], reveal: bool) -> Vec<u8> {
@@ -181,6 +188,8 @@ proptest! {
             Input::Link { at, link: Link::Connecting },
             Input::Link { at, link: Link::Connected },
             Input::Lost { at, messages: millis },
+            Input::Agent { at, url: why.as_str().into(), said: Box::new(Err(why.clone())) },
+            Input::Agent { at, url: "http://127.0.0.1:8090".into(), said: Box::new(Ok(status(millis, &why))) },
             Input::Unread { at, why },
         ];
         let text = String::from_utf8(written(&inputs, true)).unwrap();

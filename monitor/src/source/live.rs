@@ -7,6 +7,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "sources are where the time comes from")]
 
+use super::agents::{self, AgentUrl, Said};
 use super::clock::{Clock, Seconds};
 use super::login::Login;
 use super::queue::{Closed, Sender};
@@ -57,6 +58,8 @@ pub struct Options {
     pub login: Option<Login>,
     /// Certificates to trust instead of the system's, as PEM; for `mqtts` and `wss`.
     pub ca_file: Option<PathBuf>,
+    /// Agents to be asked how they are doing.
+    pub agents: Vec<AgentUrl>,
 }
 
 /// A client identifier that no other monitor has: two with the same would throw each other out for ever.
@@ -88,6 +91,10 @@ impl Feed {
         self.give(|at| Input::Message(Message { at, topic: topic.into(), payload, qos: qos as u8, retain }))
     }
 
+    fn agent(&mut self, (url, said): Said) -> Result<(), Closed> {
+        self.give(|at| Input::Agent { at, url: url.into(), said: Box::new(said) })
+    }
+
     /// Tells the seconds that have passed; the time now.
     fn time(&mut self) -> Result<Timestamp, Closed> {
         let now = self.clock.now();
@@ -113,6 +120,8 @@ struct Live {
     client: AsyncClient,
     eventloop: EventLoop,
     feed: Feed,
+    /// What agents say.
+    said: mpsc::Receiver<Said>,
     ordered: VecDeque<Ordered>,
     told: Told,
     /// Since when the subscriptions are granted.
@@ -139,11 +148,13 @@ pub(super) async fn listen(
     network.set_tcp_nodelay(true);
     eventloop.set_network_options(network);
     let feed = Feed { clock: Clock::new(), seconds: Seconds::default(), out };
+    let (_asking, said) = agents::ask(&options.agents);
     let mut live = Live {
         options,
         client,
         eventloop,
         feed,
+        said,
         ordered: VecDeque::new(),
         told,
         listening: None,
@@ -231,6 +242,7 @@ impl Live {
                         }
                         None => return Ok(None),
                     },
+                    Some(said) = self.said.recv() => self.feed.agent(said)?,
                     () = tokio::time::sleep(wait) => { self.feed.time()?; }
                 }
             };
@@ -300,6 +312,7 @@ impl Live {
                     Some(request) => self::request(&self.client, request, None, &mut self.ordered, &self.told),
                     None => return Ok(false),
                 },
+                Some(said) = self.said.recv() => self.feed.agent(said)?,
                 () = tokio::time::sleep(wait) => { self.feed.time()?; }
             }
         }
@@ -428,7 +441,7 @@ mod tests {
             listener.local_addr().unwrap().port()
         };
         let broker: BrokerUrl = format!("mqtt://127.0.0.1:{port}").parse().unwrap();
-        let options = Options { broker, client_id: client_id(), login: None, ca_file: None };
+        let options = Options { broker, client_id: client_id(), login: None, ca_file: None, agents: Vec::new() };
         let (sender, mut inputs) = queue::bounded(1 << 20);
         let (requests, taken) = mpsc::channel(1);
         let (told, mut notices) = mpsc::unbounded_channel();

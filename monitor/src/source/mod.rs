@@ -1,6 +1,7 @@
-//! Where inputs come from: a broker ([`live`]) or a recording ([`replay`]). Each works in a thread of its own, so
+//! Where inputs come from: a broker ([`live`]), the [`agents`] beside it, or a recording ([`replay`]). Each works in a thread of its own, so
 //! that a slow screen never keeps it from reading.
 
+pub mod agents;
 mod clock;
 pub mod live;
 pub mod login;

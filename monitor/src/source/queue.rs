@@ -106,7 +106,7 @@ fn take(room: &Semaphore, weight: u32) -> bool {
 fn weigh(input: &Input) -> u32 {
     let bytes = match input {
         Input::Message(Message { topic, payload, .. }) => topic.len() + payload.len(),
-        Input::Link { .. } | Input::Lost { .. } | Input::Unread { .. } | Input::Tick(_) => 0,
+        Input::Link { .. } | Input::Lost { .. } | Input::Agent { .. } | Input::Unread { .. } | Input::Tick(_) => 0,
     };
     u32::try_from(bytes.saturating_add(OVERHEAD)).unwrap_or(u32::MAX)
 }

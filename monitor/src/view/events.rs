@@ -5,7 +5,7 @@ use super::nothing;
 use super::paint::{Pen, piece};
 use super::words;
 use crate::app::Ui;
-use crate::model::{Happened, Happening, Model};
+use crate::model::{AgentState, Happened, Happening, Model};
 use crate::wire::Link;
 use protocol::{Connection, Reason, What};
 use ratatui::layout::Rect;
@@ -72,6 +72,8 @@ fn style_of(pen: &Pen<'_>, line: &Happening) -> Style {
         Happened::Link(Link::Connected) => theme.good,
         Happened::Link(_) | Happened::Restarted | Happened::Lost { .. } | Happened::Unread { .. } => theme.fault,
         Happened::Audit(_) => theme.warning,
+        Happened::Agent { state: AgentState::Working, .. } => theme.good,
+        Happened::Agent { .. } => theme.fault,
         Happened::Gone => Style::new(),
     }
 }

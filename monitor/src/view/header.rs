@@ -1,5 +1,6 @@
 //! The two lines at the top (where it comes from and how much) and the line of tabs (which view, what is broken).
 
+use super::agents;
 use super::layout::Screen;
 use super::paint::{Pen, Piece, piece};
 use super::words;
@@ -12,12 +13,14 @@ use std::time::Duration;
 
 /// Columns of an address or a file's name that are worth more than what follows it.
 const LEAST_SOURCE: u16 = 12;
+/// The shortest history that says something.
+const LEAST_HISTORY: u16 = 6;
 
 pub(super) fn draw(pen: &mut Pen<'_>, screen: &Screen, model: &Model, ui: &Ui) {
     let mut top = pen.part(screen.header);
     origin(&mut top, model, ui);
     if top.height() > 1 {
-        figures(&mut top, model);
+        figures(&mut top, model, ui);
     }
     tab_line(&mut pen.part(screen.tabs), model, ui);
 }
@@ -137,7 +140,7 @@ fn marks(pen: &mut Pen<'_>, model: &Model, ui: &Ui) -> u16 {
     width
 }
 
-fn figures(pen: &mut Pen<'_>, model: &Model) {
+fn figures(pen: &mut Pen<'_>, model: &Model, ui: &Ui) {
     let theme = pen.theme;
     let wide = pen.width() >= 100;
     let broker = model.broker();
@@ -145,34 +148,17 @@ fn figures(pen: &mut Pen<'_>, model: &Model) {
     let flow = broker.messages.rate().unwrap_or(model.flow());
     let (messages, bytes) = (flow.now(), broker.bytes.rate().and_then(Rate::now));
     let whole = |rate: f64| rate.round().max(0.0) as u64;
-    let mut facts: Vec<(&str, String)> = Vec::new();
+    let mut facts: Vec<(&str, String, Style)> = Vec::new();
     if let Some(clients) = broker.clients {
-        facts.push(("clients", words::count(clients)));
+        facts.push(("clients", words::count(clients), theme.heading));
     }
-    facts.push(("rooms", words::count(seen.open as u64)));
+    if let Some((count, is_well)) = agents::fact(ui.agents(model)) {
+        let style = if is_well { theme.heading } else { theme.fault.add_modifier(Modifier::BOLD) };
+        facts.push(("agents", count, style));
+    }
+    facts.push(("rooms", words::count(seen.open as u64), theme.heading));
     if let Some(rate) = messages {
-        facts.push(("msg/s", words::short_count(whole(rate))));
-    }
-    let mut x = 1;
-    for (name, value) in &facts {
-        x = pen.line(
-            x,
-            1,
-            &[piece(format!("{name} "), theme.dim), piece(value.clone(), theme.heading), piece("  ", theme.dim)],
-        );
-    }
-    let room = match pen.width() {
-        0..70 => 6,
-        70..100 => 12,
-        _ => 20,
-    };
-    let history: Vec<f64> = flow.history().collect();
-    if !history.is_empty() {
-        let from = history.len().saturating_sub(room);
-        x = pen.put(x - 1, 1, &sparkline(&history[from..], pen.glyphs.spark), theme.accent) + 2;
-    }
-    if let Some(rate) = bytes {
-        pen.line(x, 1, &[piece(words::bytes(whole(rate)), theme.heading), piece("/s", theme.dim)]);
+        facts.push(("msg/s", words::short_count(whole(rate)), theme.heading));
     }
     let evicted = seen.evicted;
     let counts = [
@@ -186,12 +172,38 @@ fn figures(pen: &mut Pen<'_>, model: &Model) {
         pieces.push(piece(format!("  {name} {}", words::short_count(count)), style));
     }
     let width: u16 = pieces.iter().map(|(text, _)| pen.measure(text)).sum();
-    let x = pen.width().saturating_sub(width + 1);
-    pen.line(x, 1, &pieces);
+    let end = pen.width().saturating_sub(width + 1);
+    pen.line(end, 1, &pieces);
+    // What finds no room between is left out, and the history is shortened, rather than that a number is cut.
+    let mut x = 1;
+    for (name, value, style) in facts {
+        if x + pen.measure(name) + 1 + pen.measure(&value) <= end {
+            x = pen.line(x, 1, &[piece(name, theme.dim), piece(" ", theme.dim), piece(value, style)]) + 2;
+        }
+    }
+    let bytes = bytes.map(|rate| words::bytes(whole(rate)) + "/s");
+    let for_bytes = bytes.as_ref().map_or(0, |bytes| pen.measure(bytes) + 2);
+    let most = match pen.width() {
+        0..70 => 6,
+        70..100 => 12,
+        _ => 20,
+    };
+    let history_at = x.saturating_sub(1);
+    let free = end.saturating_sub(history_at);
+    let room = Some(free.saturating_sub(for_bytes)).filter(|room| *room >= LEAST_HISTORY).unwrap_or(free).min(most);
+    if room >= LEAST_HISTORY {
+        let history: Vec<f64> = flow.history().collect();
+        let from = history.len().saturating_sub(usize::from(room));
+        x = pen.put(history_at, 1, &sparkline(&history[from..], pen.glyphs.spark), theme.accent) + 2;
+    }
+    if let Some(bytes) = bytes.filter(|_| x + for_bytes <= end + 2) {
+        let (number, _) = bytes.split_at(bytes.len() - 2);
+        pen.line(x, 1, &[piece(number, theme.heading), piece("/s", theme.dim)]);
+    }
 }
 
 /// Values as bars between nothing and the largest.
-fn sparkline(values: &[f64], bars: [&str; 8]) -> String {
+pub(super) fn sparkline(values: &[f64], bars: [&str; 8]) -> String {
     let most = values.iter().copied().fold(1.0, f64::max);
     let bar = |value: &f64| bars[((value / most * 7.0).round().clamp(0.0, 7.0)) as usize];
     values.iter().map(bar).collect()
@@ -201,7 +213,7 @@ fn sparkline(values: &[f64], bars: [&str; 8]) -> String {
 pub fn tabs(ui: &Ui) -> Vec<(View, Range<u16>)> {
     let mut x = 0;
     let mut parts = Vec::new();
-    for view in View::ALL {
+    for &view in ui.views() {
         let width = text_of(view, ui).chars().count() as u16 + 2;
         parts.push((view, x..x + width));
         x += width;
@@ -309,6 +321,7 @@ fn status(model: &Model, ui: &Ui, ascending: &str, descending: &str) -> String {
                 });
             }
         }
+        View::Agents => {}
     }
     facts.join("  ")
 }

@@ -61,7 +61,7 @@ fn split(body: Rect, ui: &Ui) -> (Rect, Rect) {
     };
     let wide = body.width >= SIDE_FROM;
     match ui.view {
-        View::Events => (body, nothing),
+        View::Events | View::Agents => (body, nothing),
         View::Rooms if ui.rooms.names().is_empty() => (body, nothing),
         _ if wide => beside((body.width * 7 / 20).clamp(56, 90)),
         View::Ladder if ui.ladder.detail.is_some() => match body.height {

@@ -1,6 +1,7 @@
 //! Screens: what the model holds, drawn as the [`Ui`] says. Drawing changes nothing and reads no clock, so that the
 //! same model and the same state always give the same screen, live or replayed.
 
+mod agents;
 mod detail;
 mod diagnosis;
 mod dialog;
@@ -58,6 +59,7 @@ pub fn paint(buffer: &mut Buffer, model: &Model, ui: &Ui) -> Option<Position> {
             View::Ladder => ladder::draw(&mut pen, &screen, model, ui),
             View::Diagnosis => diagnosis::draw(&mut pen, &screen, model, ui),
             View::Events => events::draw(&mut pen, &screen, model, ui),
+            View::Agents => agents::draw(&mut pen, &screen, model, ui),
         }
     }
     dialog::draw(&mut pen, &screen, ui);
@@ -74,6 +76,7 @@ pub(crate) fn pane_length(model: &Model, ui: &Ui) -> Option<(usize, usize)> {
     match ui.view {
         View::Ladder => Some(ladder::pane_length(&screen, model, ui)),
         View::Diagnosis => Some(diagnosis::pane_length(&screen, model, ui)),
+        View::Agents => Some(agents::pane_length(&screen, model, ui)),
         View::Rooms | View::Events => None,
     }
 }

@@ -143,7 +143,7 @@ impl<'a> Pen<'a> {
     }
 
     /// `text` as it may reach the terminal: escaped, and without what an ASCII terminal cannot draw.
-    fn legible<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    pub(super) fn legible<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let escaped = text::escape(text);
         if self.glyphs != Glyphs::ASCII || escaped.is_ascii() {
             return escaped;

@@ -343,6 +343,7 @@ fn every_action_that_keys_can_ask_for_has_a_key() {
         Show(View::Ladder),
         Show(View::Diagnosis),
         Show(View::Events),
+        Show(View::Agents),
         NextView,
         PreviousView,
         Open,
@@ -396,6 +397,53 @@ fn every_action_that_keys_can_ask_for_has_a_key() {
         }
         assert!(TABLE.iter().any(|binding| binding.action == action), "{action:?}");
     }
+}
+
+#[test]
+fn the_agents_have_a_view_where_any_are_asked_and_only_there() {
+    let mut stage = Stage::new(&morning(), SIZE);
+    assert!(!stage.text().contains("Agents"));
+    stage.press("5");
+    assert_eq!(stage.app.ui.view, View::Rooms);
+    assert!(stage.text().contains("start with --agents http://"), "{}", stage.text());
+    stage.press("<Tab><Tab><Tab><Tab>");
+    assert_eq!(stage.app.ui.view, View::Rooms, "round without it");
+
+    let mut stage = Stage::new(morning().agents(), SIZE);
+    stage.press("<Tab><Tab><Tab><Tab>");
+    assert_eq!(stage.app.ui.view, View::Agents);
+    assert!(stage.text().contains("agents 3") && stage.text().contains("agent-3"), "{}", stage.text());
+    stage.press("p");
+    let before = stage.text();
+    let mut scene = Scene::new();
+    scene.inputs.clear();
+    scene.after(300_000).agent(8090, Err("nobody listens there"));
+    stage.app.take(scene.inputs.remove(0));
+    assert!(!stage.text().contains("nobody listens"), "frozen: {}", stage.text());
+    assert_eq!(before.matches("working").count(), stage.text().matches("working").count());
+    stage.press("p");
+    assert!(stage.text().contains("agents 2/3") && stage.text().contains("nobody listens there"), "{}", stage.text());
+    stage.press("<Esc>");
+    assert_eq!(stage.app.ui.view, View::Rooms);
+}
+
+#[test]
+fn more_agents_than_rows_are_scrolled() {
+    let mut scene = Scene::new();
+    for number in 0..40 {
+        scene.agent(8090 + number, Err("nobody listens there"));
+    }
+    let mut stage = Stage::new(scene.tick(2_000), (80, 24));
+    stage.press("5");
+    let top = stage.text();
+    assert!(top.contains("10.0.3.10:8090") && !top.contains("10.0.3.9:8090"), "{top}");
+    stage.press("G");
+    let end = stage.text();
+    assert!(end.contains("10.0.3.9:8090"), "the last by name: {end}");
+    stage.press("jjjjj<PgDn>");
+    assert_eq!(stage.text(), end, "no further than to the last line");
+    stage.press("g");
+    assert_eq!(stage.text(), top);
 }
 
 #[test]

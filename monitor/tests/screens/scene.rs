@@ -1,5 +1,6 @@
 //! A morning at a broker: calls that do well, and calls that do not, message by message as they are on the wire.
 
+use agent::service::status::{Status, StoreStatus};
 use bytes::Bytes;
 use monitor::model::{Bounds, Model};
 use monitor::wire::{Input, Link, Message};
@@ -159,12 +160,47 @@ impl Scene {
         self
     }
 
+    /// An agent is asked how it is doing, and says so, or why not.
+    pub fn agent(&mut self, port: u16, said: Result<Status, &str>) -> &mut Self {
+        let (at, url) = (Timestamp::from_millis(self.now), format!("http://10.0.3.{}:8090", port - 8089));
+        self.inputs.push(Input::Agent { at, url: url.into(), said: Box::new(said.map_err(str::to_owned)) });
+        self
+    }
+
+    /// Three agents at work for a minute.
+    pub fn agents(&mut self) -> &mut Self {
+        for turn in 0..30u64 {
+            for port in 8090..8093u16 {
+                let busy = u64::from(port - 8089);
+                self.agent(port, Ok(status(&format!("agent-{busy}"), turn, busy * turn * turn)));
+            }
+            self.tick(2_000);
+        }
+        self
+    }
+
     pub fn model(&self) -> Model {
         let mut model = Model::new(Bounds::default());
         for input in &self.inputs {
             model.take(input.clone());
         }
         model
+    }
+}
+
+/// What an agent says that listens and whose store answers.
+pub fn status(name: &str, turn: u64, heard: u64) -> Status {
+    let requests = 2 * turn + 3 * heard;
+    let store = StoreStatus { kind: "redis".into(), answers: true, requests, failures: 0, micros: requests * 214 };
+    Status {
+        agent: name.into(),
+        version: "0.1.0".into(),
+        uptime: 93_600 + 2 * turn,
+        connected: true,
+        heard,
+        allowed: 4 * heard,
+        denied: turn,
+        store,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Every view at the sizes that matter. Each snapshot holds the screen, its styles with 256 colours, and its styles
 //! without any.
 
-use crate::scene::{Scene, morning};
+use crate::scene::{Scene, morning, status};
 use crate::stage::Stage;
 use monitor::app::Orders;
 use monitor::view::Glyphs;
@@ -132,6 +132,29 @@ fn diagnosis_of_nothing() {
 #[test]
 fn events() {
     check_keys("events", "4");
+}
+
+#[test]
+fn agents_at_work() {
+    check("agents", morning().agents(), &[SIZES[0], SIZES[1], SIZES[2], WIDE], |stage| {
+        stage.press("5");
+    });
+}
+
+#[test]
+fn agents_in_trouble() {
+    let mut scene = morning();
+    let mut away = status("agent-2", 31, 961);
+    (away.store.answers, away.store.failures) = (false, 12);
+    let cut_off = agent::service::status::Status { connected: false, ..status("agent-3", 31, 961) };
+    scene.agents().agent(8090, Err("nobody listens there")).agent(8091, Ok(away)).agent(8092, Ok(cut_off));
+    scene.agent(8093, Err("it does not answer within 2 s")).tick(4_000);
+    check("agents-trouble", &scene, &SIZES, |stage| {
+        stage.press("5");
+    });
+    check("agents-trouble-events", &scene, &SIZES[1..2], |stage| {
+        stage.press("4");
+    });
 }
 
 #[test]
