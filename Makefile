@@ -25,6 +25,7 @@ tools: ## Chromium, Mosquitto and what else tests need
 check: ## format, lints, documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
+	cargo check --locked --quiet # as `cargo run` builds it, without what tests add to libraries
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --locked --quiet
 
 rust: ## Rust: unit, property, scenario and front-door tests
@@ -38,7 +39,7 @@ web: ## the page's own tests
 	cd web && npm ci --no-audit --no-fund && npm run typecheck && npm test
 
 e2e: ## two browsers in a call, and a camera, on the release build of the broker
-	cargo build --release --locked
+	cargo bench --locked -p broker --bench soak --no-run # builds the broker, too, and `make soak` has it then
 	cargo test --workspace --locked --no-run --quiet # the camera as `make rust` has built it: alone it would have other features
 	cd web && built="$$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')" && \
 	  DUET_BROKER="$$built/release/broker" DUET_CAMERA="$$built/debug/camera" npm run e2e
