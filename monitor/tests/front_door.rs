@@ -337,15 +337,18 @@ fn agents_beside_an_engine_are_asked_how_they_are_doing_and_a_recording_knows_it
     let file = folder.path().join("night.ndjson");
     let (one, two) = (Agent::start("agent-1"), Agent::start("agent-2"));
     one.pulse.connected(true);
+    two.pulse.connected(true);
     let agents = format!("http://{},http://{}", one.address, two.address);
     let mut monitor = watch(&broker, &["--mode", "json", "--agents", &agents, "--record", file.to_str().unwrap()]);
     let url = format!("http://{}", one.address);
     let working = monitor.json(&json!({"event": "agent", "agent": "agent-1", "state": "working", "url": url}));
     assert_eq!(working["status"]["store"]["kind"], "redis");
-    monitor.json(&json!({"event": "agent", "agent": "agent-2", "state": "disconnected"}));
+    // One after the other: they are asked in no order.
     one.pulse.asked(Duration::from_millis(2_000), false);
-    two.pulse.connected(true);
     monitor.json(&json!({"event": "agent", "agent": "agent-1", "state": "store-away"}));
+    two.pulse.connected(false);
+    monitor.json(&json!({"event": "agent", "agent": "agent-2", "state": "disconnected"}));
+    two.pulse.connected(true);
     monitor.json(&json!({"event": "agent", "agent": "agent-2", "state": "working"}));
     drop(one);
     let silent = monitor.json(&json!({"event": "agent", "agent": "agent-1", "state": "silent"}));

@@ -112,7 +112,7 @@ fn store(pen: &Pen<'_>, agents: &[Agent]) -> Vec<Line> {
         let asked = of_kind().count();
         let answered = of_kind().filter(|(_, status)| status.store.answers).count();
         let requests: f64 = of_kind().filter_map(|(agent, _)| agent.requests.now()).sum();
-        let failures: u64 = of_kind().map(|(_, status)| status.store.failures).sum();
+        let failures = of_kind().fold(0_u64, |sum, (_, status)| sum.saturating_add(status.store.failures));
         let slowest = of_kind().filter_map(|(agent, _)| agent.store_micros).max();
         let style = if answered == asked { theme.good } else { theme.fault };
         let sign = if answered == asked { pen.glyphs.good } else { pen.glyphs.fault };

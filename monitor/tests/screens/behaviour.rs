@@ -2,6 +2,7 @@
 
 use crate::scene::{Scene, morning};
 use crate::stage::Stage;
+use agent::service::status::{Status, StoreStatus};
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use monitor::app::keys::{self, Focus, TABLE};
 use monitor::app::{Action, Cursor, Effect, Format, Orders, View};
@@ -425,6 +426,30 @@ fn the_agents_have_a_view_where_any_are_asked_and_only_there() {
     assert!(stage.text().contains("agents 2/3") && stage.text().contains("nobody listens there"), "{}", stage.text());
     stage.press("<Esc>");
     assert_eq!(stage.app.ui.view, View::Rooms);
+}
+
+#[test]
+fn whatever_an_agent_says_is_shown_within_bounds_and_steers_nothing() {
+    let mut scene = Scene::new();
+    let store = StoreStatus { kind: "\u{1b}[2J".into(), answers: true, requests: 0, failures: u64::MAX, micros: 0 };
+    let (name, most) = ("\u{1b}]0;x\u{7}\u{202e}".repeat(40), u64::MAX);
+    for turn in 0..2 {
+        for port in 8090..8092 {
+            let store = StoreStatus { requests: turn * most, micros: turn * most, ..store.clone() };
+            let (agent, version) = (name.clone(), name.clone());
+            let (uptime, heard, allowed, denied) = (most, turn * most, most, most);
+            let status = Status { agent, version, uptime, connected: true, heard, allowed, denied, store };
+            scene.agent(port, Ok(status)).agent(port + 9, Err(&name));
+        }
+        scene.tick(2_000);
+    }
+    for size in [(40, 10), (60, 20), (80, 24), (120, 40), (200, 50)] {
+        let mut stage = Stage::new(&scene, size);
+        for view in ["5", "4"] {
+            let text = stage.press(view).text();
+            assert!(text.lines().all(|row| !row.contains(|c: char| c.is_control() || c == '\u{202e}')), "{text:?}");
+        }
+    }
 }
 
 #[test]
