@@ -54,7 +54,7 @@ fn all(pen: &Pen<'_>, model: &Model, ui: &Ui) -> Vec<Line> {
     let taken: usize = columns.iter().map(|(_, width, ..)| width + 1).sum();
     let free = usize::from(pen.width()).saturating_sub(SIGNS + 1 + STATE + taken + 1);
     let name = free.clamp(NAME.0, NAME.1);
-    // What is left over shows where an agent is asked, and how much it heard in the last minutes.
+    // What is left over shows how much an agent heard in the last minutes.
     let rest = free.saturating_sub(name + 1);
     let heading = theme.dim.add_modifier(Modifier::BOLD);
     let mut title = vec![piece(format!("{:SIGNS$}{:name$} {:STATE$}", "", "AGENT", "STATE"), heading)];
@@ -122,7 +122,7 @@ fn store(pen: &Pen<'_>, agents: &[Agent]) -> Vec<Line> {
             piece(format!("  answers {answered} of {}", words::number(asked as u64, "agent")), style),
             piece(format!("  {} requests/s", words::count(requests.round().max(0.0) as u64)), Style::new()),
         ];
-        line.extend(slowest.map(|micros| piece(format!("  {} at most", took(micros)), Style::new())));
+        line.extend(slowest.map(|micros| piece(format!("  {} a request", took(micros)), Style::new())));
         let failed = if failures > 0 { theme.warning } else { theme.dim };
         line.push(piece(format!("  {} failed", words::count(failures)), failed));
         all.push(line);

@@ -1,5 +1,6 @@
 //! The screens as an operator sees them: keys are pressed, screens are read.
 
+mod agents;
 mod behaviour;
 mod header;
 mod replay;
