@@ -122,7 +122,7 @@ fn store(pen: &Pen<'_>, agents: &[Agent]) -> Vec<Line> {
             piece(format!("  answers {answered} of {}", words::number(asked as u64, "agent")), style),
             piece(format!("  {} requests/s", words::count(requests.round().max(0.0) as u64)), Style::new()),
         ];
-        line.extend(slowest.map(|micros| piece(format!("  {} a request", took(micros)), Style::new())));
+        line.extend(slowest.map(|micros| piece(format!(" of {}", took(micros)), Style::new())));
         let failed = if failures > 0 { theme.warning } else { theme.dim };
         line.push(piece(format!("  {} failed", words::count(failures)), failed));
         all.push(line);
