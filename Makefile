@@ -16,7 +16,7 @@ run: ## broker, agent and page
 	cargo run --release
 
 test: tools check rust deployment web e2e ## install what tests need, and run everything
-	$(MAKE) soak MINUTES=5
+	$(MAKE) soak MINUTES=2
 	@echo "make test: everything passed"
 
 tools: ## Chromium, Mosquitto and what else tests need
