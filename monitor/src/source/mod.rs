@@ -1,5 +1,5 @@
-//! Where inputs come from: a broker ([`live`]), the [`agents`] beside it, or a recording ([`replay`]). Each works in a thread of its own, so
-//! that a slow screen never keeps it from reading.
+//! Where inputs come from: a broker ([`live`]), the [`agents`] beside it, or a recording ([`replay`]). None of them waits
+//! for the screen: each works in a task or thread of its own.
 
 pub mod agents;
 mod clock;
