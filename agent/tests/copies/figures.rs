@@ -3,7 +3,7 @@
 
 use crate::mosquitto::{AGENTS, Client, Mosquitto, PATIENCE, Process};
 use crate::redis::Redis;
-use crate::{Agents, JOIN, RACERS, connect, racers, read};
+use crate::{Agents, JOIN, NO_LEASE_ENDS, RACERS, connect, racers, read};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -62,9 +62,7 @@ impl Scene {
     fn new(agents: usize) -> Self {
         let (redis, peers) = (Redis::start(), racers());
         let mosquitto = Mosquitto::start_for(&peers);
-        let mut start = Agents::of(&mosquitto, &redis);
-        // Nobody is lost while something is measured.
-        start.flags.splice(..4, ["--grace", "10s", "--lease", "1h"].map(str::to_owned));
+        let start = Agents::of(&mosquitto, &redis, NO_LEASE_ENDS);
         let agents = AGENTS[..agents].iter().map(|id| start.at_work(id)).collect();
         let clients = connect(&mosquitto, &peers);
         let mut scene = Self { redis, mosquitto, agents, clients, memory: 0 };
