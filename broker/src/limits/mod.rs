@@ -82,6 +82,11 @@ impl Limits {
     /// File descriptors that are not connections: listeners, the runtime, files that are read anew.
     const OTHER_DESCRIPTORS: usize = 64;
 
+    /// The longest time that a session is kept, in whole seconds as MQTT counts them (3.1.2.11.2).
+    pub fn session_expiry_seconds(&self) -> u32 {
+        u32::try_from(self.session_expiry.as_secs()).unwrap_or(u32::MAX)
+    }
+
     /// Largest packet, and largest WebSocket message, in bytes.
     pub fn max_packet(&self) -> u32 {
         u32::try_from(self.max_message.max(self.max_connect) + Self::BESIDE_PAYLOAD).unwrap_or(u32::MAX)

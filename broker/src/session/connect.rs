@@ -3,7 +3,7 @@
 use super::first::{self, First};
 use super::outbox::{Ending, Outbox};
 use super::packets::{self, NotConnected};
-use super::{Session, Transport};
+use super::{MAX_IN_FLIGHT, Session, Transport};
 use crate::audit::{Refused, What};
 use crate::frame::{self, Flags, Qos};
 use crate::hub::Hub;
@@ -53,9 +53,12 @@ struct Hello<'a> {
     password: Option<&'a [u8]>,
     will: Option<HelloWill<'a>>,
     /// Asked for after the connection's end.
-    expiry: Duration,
+    /// In seconds (MQTT 3.1.2.11.2).
+    expiry: u32,
     authentication_method: bool,
     max_packet: u32,
+    /// Messages of QoS 1 and 2 that it wants under way to it at most.
+    receive_maximum: u16,
 }
 
 struct HelloWill<'a> {
@@ -177,7 +180,7 @@ pub(super) async fn receive<S: Transport>(
     let in_flight = resumed.as_ref().map_or(0, |suspended| suspended.in_flight());
     let session_present = resumed.is_some_and(|suspended| suspended.resume(&mut connection));
 
-    let expiry = hello.expiry.min(hub.limits.session_expiry);
+    let expiry = hello.expiry.min(hub.limits.session_expiry_seconds());
     let mut properties = Vec::new();
     if version == Version::V5_0 {
         let mut add = |property: Result<Property, _>| properties.extend(property.ok());
@@ -186,17 +189,17 @@ pub(super) async fn receive<S: Transport>(
             add(SharedSubscriptionAvailable::new(0).map(Property::SharedSubscriptionAvailable));
         }
         if expiry < hello.expiry {
-            let seconds = u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX);
-            add(SessionExpiryInterval::new(seconds).map(Property::SessionExpiryInterval));
+            add(SessionExpiryInterval::new(expiry).map(Property::SessionExpiryInterval));
         }
         if assigned {
             add(AssignedClientIdentifier::new(identity.id.as_str()).map(Property::AssignedClientIdentifier));
         }
     }
     debug!(client = %identity.id, from = %arrival, ?version, session_present, "connected");
-    let max_packet_out = hello.max_packet;
+    let (max_packet_out, receive_maximum) = (hello.max_packet, hello.receive_maximum);
     let mut session = Session::new(socket, arrival.address, hub, connection, identity, outbox, admission);
     session.max_packet_out = max_packet_out;
+    session.max_in_flight = receive_maximum.min(MAX_IN_FLIGHT);
     session.will = will.map(Box::new);
     session.expiry = expiry;
     session.in_flight = if session_present { in_flight } else { 0 };
@@ -318,9 +321,10 @@ impl<'a> Hello<'a> {
                     retain: connect.will_retain(),
                     properties: &[],
                 }),
-                expiry: if connect.clean_session() { Duration::ZERO } else { Duration::MAX },
+                expiry: if connect.clean_session() { 0 } else { u32::MAX },
                 authentication_method: false,
                 max_packet: u32::MAX,
+                receive_maximum: u16::MAX,
             }),
             GenericPacket::V5_0Connect(connect) => {
                 let mut hello = Self {
@@ -336,14 +340,16 @@ impl<'a> Hello<'a> {
                         retain: connect.will_retain(),
                         properties: connect.will_props(),
                     }),
-                    expiry: Duration::ZERO,
+                    expiry: 0,
                     authentication_method: false,
                     max_packet: u32::MAX,
+                    receive_maximum: u16::MAX,
                 };
                 for property in connect.props() {
                     match property {
-                        Property::SessionExpiryInterval(v) => hello.expiry = Duration::from_secs(v.val().into()),
+                        Property::SessionExpiryInterval(v) => hello.expiry = v.val(),
                         Property::MaximumPacketSize(v) => hello.max_packet = v.val(),
+                        Property::ReceiveMaximum(v) => hello.receive_maximum = v.val(),
                         Property::AuthenticationMethod(_) => hello.authentication_method = true,
                         _ => {}
                     }

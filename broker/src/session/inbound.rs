@@ -16,7 +16,7 @@ use mqtt_protocol_core::mqtt::Version;
 use mqtt_protocol_core::mqtt::packet::{GenericPacket, Packet, Property, RetainHandling, SubEntry};
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, PubrecReasonCode};
 use protocol::{ErrorCode, PeerMessage, Topic, filter};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A PUBLISH of either version.
 struct Published<'a> {
@@ -198,7 +198,7 @@ impl<S: Transport> Session<S> {
         let delivery =
             Delivery { message, qos: Qos::AtMostOnce, retain: false, subscriptions: Vec::new(), received: now.instant };
         // Straight into the buffer: the library accepts nothing after its DISCONNECT.
-        packets::write_qos_0(&mut self.unwritten, self.version, &delivery, self.max_packet_out, now.instant);
+        self.write_publish(&delivery, None, now.instant);
     }
 
     fn pubrec(&mut self, id: u16, success: bool) -> Result<(), End> {
@@ -304,10 +304,10 @@ impl<S: Transport> Session<S> {
     fn disconnected(&mut self, code: Option<DisconnectReasonCode>, properties: Option<&[Property]>) -> End {
         for property in properties.unwrap_or_default() {
             if let Property::SessionExpiryInterval(interval) = property {
-                if self.expiry.is_zero() && interval.val() > 0 {
+                if self.expiry == 0 && interval.val() > 0 {
                     return self.violation(DisconnectReasonCode::ProtocolError);
                 }
-                self.expiry = Duration::from_secs(interval.val().into()).min(self.hub.limits.session_expiry);
+                self.expiry = interval.val().min(self.hub.limits.session_expiry_seconds());
             }
         }
         End::Disconnected { with_will: code.is_some_and(|code| code != DisconnectReasonCode::NormalDisconnection) }

@@ -8,27 +8,30 @@
 
 mod connect;
 mod first;
+mod handshakes;
 mod held;
 mod inbound;
 mod outbound;
 pub mod outbox;
 mod packets;
 pub mod suspended;
+mod timer;
 mod waiting;
 
 use crate::audit::{Refused, What};
 use crate::backbone::{Class, Place};
-use crate::frame::{Frame, Message};
-use crate::hub::{self, Hub};
+use crate::frame::Frame;
+use crate::hub::Hub;
 use crate::limits::door::Admission;
 use crate::limits::pace::Meter;
 use crate::listen::Arrival;
 use agent::access::Identity;
 use bytes::{Buf, Bytes, BytesMut};
 use connect::Will;
+use handshakes::Sent;
 use held::Held;
 use mqtt_protocol_core::mqtt::common::Cursor;
-use mqtt_protocol_core::mqtt::connection::{Event, TimerKind};
+use mqtt_protocol_core::mqtt::connection::Event;
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, MqttError};
 use mqtt_protocol_core::mqtt::role::Server;
 use mqtt_protocol_core::mqtt::{Connection, Version};
@@ -39,6 +42,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -59,13 +63,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Transport for T {}
 const MAX_UNWRITTEN: usize = 64 * 1024;
 /// Reads in one turn, before other sessions get theirs.
 const READS_PER_TURN: usize = 8;
-/// Pause until a client that is held back, and has a token, is looked at again.
-const HELD_LOOK: Duration = Duration::from_secs(1);
 /// Packets in one turn, where others wait: a thousand sessions that all have much to say then keep
 /// one that has little waiting for some tens of milliseconds.
 const PACKETS_PER_TURN: usize = 4;
 /// The same, of a session that is held back.
 const PACKETS_PER_TURN_HELD_BACK: usize = 2;
+/// Messages of QoS 1 and 2 under way to one client, if it does not ask for fewer (receive maximum).
+const MAX_IN_FLIGHT: u16 = 64;
 /// Time for the last bytes to a client.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
@@ -171,12 +175,16 @@ struct Session<S: Transport> {
     version: Version,
     max_packet_out: u32,
     will: Option<Box<Will>>,
-    /// How long the session is kept after the connection.
-    expiry: Duration,
+    /// For how many seconds the session is kept after the connection.
+    expiry: u32,
     in_flight: u16,
-    /// Sent and not acknowledged, by packet id, in order; of a session that ends with its connection, which the
-    /// library remembers nothing of.
-    unacknowledged: ThinVec<(u16, Message)>,
+    /// As many may be, at QoS 1 and 2.
+    max_in_flight: u16,
+    /// Sent and not acknowledged, in order; of a session that ends with its connection, which the library remembers
+    /// nothing of.
+    unacknowledged: ThinVec<Sent>,
+    /// A packet id that is nobody's, and not the library's to give.
+    spare_id: Option<NonZeroU16>,
     /// Read, not yet handled: the backbone had no room, or others had their turn.
     stash: Option<Box<Bytes>>,
     /// Its place in the line for room in the backbone.
@@ -186,9 +194,10 @@ struct Session<S: Transport> {
     /// Not yet written, from `written` on; packets have less than 2^28 bytes.
     unwritten: Vec<u8>,
     written: u32,
-    /// When the client must have said something (MQTT-3.1.2-22). Checked when the timer fires, so
-    /// that packets move a number and not a timer.
-    keep_alive: Option<Instant>,
+    /// When the client last said something, and for how many milliseconds it may say nothing then; none: for ever
+    /// (MQTT-3.1.2-22).
+    heard: Instant,
+    silence: Option<NonZeroU32>,
     timer: Option<Pin<Box<Sleep>>>,
     /// It has been polled once, and so wakes the task.
     timer_is_set: bool,
@@ -223,15 +232,18 @@ impl<S: Transport> Session<S> {
             version,
             max_packet_out: u32::MAX,
             will: None,
-            expiry: Duration::ZERO,
+            expiry: 0,
             in_flight: 0,
+            max_in_flight: MAX_IN_FLIGHT,
             unacknowledged: ThinVec::new(),
+            spare_id: None,
             stash: None,
             line: None,
             mid_packet: false,
             unwritten: Vec::new(),
             written: 0,
-            keep_alive: None,
+            heard: Instant::now(),
+            silence: None,
             timer: None,
             timer_is_set: false,
             left: false,
@@ -279,7 +291,7 @@ impl<S: Transport> Session<S> {
             self.hub.uplink.leave_line(place);
         }
         let now = Instant::now();
-        let keep = (!self.expiry.is_zero()).then(|| now + self.expiry);
+        let keep = (self.expiry > 0).then(|| now + Duration::from_secs(self.expiry.into()));
         // Whose rights have ended says nothing more, not even by a will.
         let is_silent = matches!(
             end,
@@ -301,7 +313,7 @@ impl<S: Transport> Session<S> {
         let ended = Frame::Ended { client: self.who.id.clone(), lost };
         self.hub.uplink.push(|out| ended.encode(out));
         let keep = keep.map(|expires| (Suspended::of(&self.connection), expires));
-        let unacknowledged = std::mem::take(&mut self.unacknowledged).into_iter().map(|(_, message)| message);
+        let unacknowledged = std::mem::take(&mut self.unacknowledged).into_iter().map(|sent| sent.message);
         self.hub.switchboard.lock().disconnect(&self.who.id, &self.outbox, keep, unacknowledged);
         self.hub.session_ends();
     }
@@ -351,51 +363,6 @@ impl<S: Transport> Session<S> {
         }
         context.waker().wake_by_ref();
         Poll::Pending
-    }
-
-    /// One timer for keep-alive and the end of the token; without either there is none.
-    fn poll_timer(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<End> {
-        // It wakes the task by itself once it has been set, and is looked at when its time has come.
-        if self.timer.as_ref().is_none_or(|timer| self.timer_is_set && timer.deadline() > now.into()) {
-            return Poll::Pending;
-        }
-        // What a client sends that is held back is not read, so it is not silent; but its token ends.
-        let is_held_back = self.is_held_back();
-        if is_held_back && self.who.expires().is_none() {
-            return Poll::Pending;
-        }
-        while let Some(timer) = &mut self.timer {
-            self.timer_is_set = true;
-            ready!(timer.as_mut().poll(context));
-            let left = self.who.expires().map(|expires| expires.since(hub::now().wall));
-            if left.is_some_and(|left| left.is_zero()) {
-                return Poll::Ready(End::Broker(Ending::Expired));
-            }
-            let keep_alive = if is_held_back { Some(now + HELD_LOOK) } else { self.keep_alive };
-            let Some(deadline) = keep_alive.filter(|deadline| *deadline <= now) else {
-                match next_look(now, keep_alive, left) {
-                    Some(next) => timer.as_mut().reset(next.into()),
-                    None => self.timer = None,
-                }
-                continue;
-            };
-            self.keep_alive = None;
-            let events = self.connection.notify_timer_fired(TimerKind::PingreqRecv);
-            debug!(client = %self.who.id, "nothing heard within one and a half keep-alives");
-            // Only the DISCONNECT that it asks for is of interest; the end is certain.
-            let _ = self.handle(events, deadline);
-            return Poll::Ready(End::Lost);
-        }
-        Poll::Pending
-    }
-
-    fn set_keep_alive(&mut self, after: Option<Duration>) {
-        let now = Instant::now();
-        self.keep_alive = after.map(|after| now + after);
-        let left = self.who.expires().map(|expires| expires.since(hub::now().wall));
-        let next = next_look(now, self.keep_alive, left);
-        self.timer = next.map(|next| Box::pin(tokio::time::sleep_until(next.into())));
-        self.timer_is_set = false;
     }
 
     /// Reads once and handles what came. `Pending` when there is nothing to read, or the session
@@ -457,8 +424,14 @@ impl<S: Transport> Session<S> {
             if !is_turn || !self.hub.uplink.has_room(self.class()) {
                 return Ok(at);
             }
-            if !self.mid_packet && !has_legal_flags(bytes[at]) {
-                return Err(self.violation(DisconnectReasonCode::MalformedPacket));
+            if !self.mid_packet {
+                if !has_legal_flags(bytes[at]) {
+                    return Err(self.violation(DisconnectReasonCode::MalformedPacket));
+                }
+                if let Some(length) = self.take_puback(&bytes[at..], now) {
+                    cursor.set_position((at + length) as u64);
+                    continue;
+                }
             }
             let events = self.connection.recv(&mut cursor);
             self.mid_packet = events.is_empty(); // a whole packet always leads to something
@@ -490,10 +463,8 @@ impl<S: Transport> Session<S> {
                 }
                 Event::RequestSendPacket { packet, .. } => self.write_packet(&packet),
                 Event::NotifyPacketIdReleased(id) => self.released(id),
-                Event::RequestTimerReset { duration_ms, .. } => {
-                    self.keep_alive = Some(now + Duration::from_millis(duration_ms));
-                }
-                Event::RequestTimerCancel(_) => self.keep_alive = None,
+                Event::RequestTimerReset { .. } => self.heard = now,
+                Event::RequestTimerCancel(_) => self.silence = None,
                 Event::NotifyError(error) => {
                     if error != MqttError::PacketTooLarge {
                         self.audit(What::Malformed, &format!("{error:?}"));
@@ -515,7 +486,7 @@ impl<S: Transport> Session<S> {
     /// The client has a message, and need not get it again.
     fn acknowledged(&mut self, id: u16) {
         // Mostly the first.
-        if let Some(at) = self.unacknowledged.iter().position(|(other, _)| *other == id) {
+        if let Some(at) = self.unacknowledged.iter().position(|sent| sent.id == id) {
             self.unacknowledged.remove(at);
             if self.unacknowledged.is_empty() {
                 self.unacknowledged = ThinVec::new(); // an idle session holds no memory for it
@@ -553,13 +524,6 @@ impl<S: Transport> Session<S> {
 /// What was read and is not yet handled, if there is any.
 fn stash_of(rest: Bytes) -> Option<Box<Bytes>> {
     (!rest.is_empty()).then(|| Box::new(rest))
-}
-
-/// When a session must look at the clock next, of which its token has `left`. Within a day it
-/// looks again in any case: a clock that is set changes what is left.
-fn next_look(now: Instant, keep_alive: Option<Instant>, left: Option<Duration>) -> Option<Instant> {
-    let expiry = left.map(|left| now + left.min(Duration::from_secs(24 * 3600)));
-    keep_alive.into_iter().chain(expiry).min()
 }
 
 impl<S: Transport> Drop for Session<S> {

@@ -1,5 +1,6 @@
 //! What goes to a client: deliveries become packets, packets become bytes, and bytes go to the socket.
 
+use super::handshakes::Sent;
 use super::outbox::{Delivery, Ending};
 use super::packets;
 use super::{MAX_UNWRITTEN, Session, Transport};
@@ -13,9 +14,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use tracing::debug;
-
-/// Messages of QoS 1 and 2 under way to one client, if it does not ask for fewer.
-const MAX_IN_FLIGHT: u16 = 64;
 
 /// So much is copied rather than written from where it is.
 const LITTLE: usize = 1024;
@@ -90,8 +88,7 @@ impl<S: Transport> Session<S> {
                 Poll::Ready(Some(ending)) => return Taken::Ending(ending),
                 Poll::Ready(None) => {}
             }
-            let vacant = self.connection.get_receive_maximum_vacancy_for_send().unwrap_or(u16::MAX);
-            let may_send = vacant > 0 && self.in_flight < MAX_IN_FLIGHT;
+            let may_send = self.in_flight < self.max_in_flight;
             let next = self.outbox.take_if(|delivery| may_send || delivery.qos == Qos::AtMostOnce);
             let Some(delivery) = next else { return Taken::All };
             self.deliver(&delivery, now);
@@ -100,35 +97,43 @@ impl<S: Transport> Session<S> {
     }
 
     fn deliver(&mut self, delivery: &Delivery, now: Instant) {
-        let counters = &self.hub.counters;
-        if delivery.qos == Qos::AtMostOnce {
-            if packets::write_qos_0(&mut self.unwritten, self.version, delivery, self.max_packet_out, now) {
-                counters.packets_sent.add(1);
-                counters.publishes_sent.add(1);
-                counters.delivered.add(1);
-            } else {
-                counters.dropped.add(1);
-            }
-            return;
-        }
-        let Ok(id) = self.connection.acquire_packet_id() else {
-            counters.dropped.add(1);
-            return;
+        let is_sent = match delivery.qos {
+            Qos::AtMostOnce => self.write_publish(delivery, None, now),
+            Qos::AtLeastOnce if self.expiry == 0 => self.write_at_least_once(delivery, now),
+            _ => self.send_remembered(delivery, now),
         };
+        let counters = &self.hub.counters;
+        if is_sent { counters.delivered.add(1) } else { counters.dropped.add(1) }
+    }
+
+    /// Writes a message, at QoS 1 with `id`; `false` if it has expired, or is larger than the client accepts.
+    pub(super) fn write_publish(&mut self, delivery: &Delivery, id: Option<u16>, now: Instant) -> bool {
+        let (out, limit) = (&mut self.unwritten, self.max_packet_out);
+        let is_written = packets::write_publish(out, self.version, delivery, id, limit, now);
+        if is_written {
+            self.hub.counters.packets_sent.add(1);
+            self.hub.counters.publishes_sent.add(1);
+        }
+        is_written
+    }
+
+    /// Sends a message of which the library has the state; `false` if there is no packet id, or it is expired or larger
+    /// than the client accepts (MQTT-3.1.2-25).
+    fn send_remembered(&mut self, delivery: &Delivery, now: Instant) -> bool {
+        let Ok(id) = self.connection.acquire_packet_id() else { return false };
         let limit = usize::try_from(self.max_packet_out).unwrap_or(usize::MAX);
         match packets::publish(self.version, delivery, id, now) {
             Some(Ok(packet)) if packet.size() <= limit => {
                 self.in_flight += 1;
-                if self.expiry.is_zero() {
-                    self.unacknowledged.push((id, delivery.message.clone()));
+                if self.expiry == 0 {
+                    self.unacknowledged.push(Sent::told(id, delivery.message.clone()));
                 }
-                counters.delivered.add(1);
                 self.send(packet);
+                true
             }
-            // Expired, or larger than the client accepts (MQTT-3.1.2-25).
             _ => {
                 self.connection.release_packet_id(id);
-                self.hub.counters.dropped.add(1);
+                false
             }
         }
     }

@@ -229,35 +229,36 @@ pub fn reason(ending: Ending) -> DisconnectReasonCode {
 
 /// PUBLISH of QoS 1 or 2. `None` if the message has expired.
 pub fn publish(version: Version, delivery: &Delivery, id: u16, now: Instant) -> Option<Built> {
-    let message = &delivery.message;
-    let qos = match delivery.qos {
+    let Delivery { message, qos, retain, .. } = delivery;
+    let qos = match qos {
         Qos::AtMostOnce => packet::Qos::AtMostOnce,
         Qos::AtLeastOnce => packet::Qos::AtLeastOnce,
         Qos::ExactlyOnce => packet::Qos::ExactlyOnce,
     };
     let properties = properties_of(delivery, now)?;
-    let build = || -> Built {
-        if version == Version::V5_0 {
-            return Ok(v5_0::Publish::builder()
-                .topic_name(message.topic())?
-                .qos(qos)
-                .retain(delivery.retain)
-                .packet_id(id)
-                .props(properties)
-                .payload(&message.payload[..])
-                .build()?
-                .into());
-        }
-        Ok(v3_1_1::Publish::builder()
-            .topic_name(message.topic())?
-            .qos(qos)
-            .retain(delivery.retain)
-            .packet_id(id)
-            .payload(&message.payload[..])
-            .build()?
-            .into())
-    };
-    Some(build())
+    Some(build_publish(version, message.topic(), qos, *retain, id, properties, &message.payload))
+}
+
+/// What the library is given in place of a PUBLISH of QoS 1 that has been written without it.
+pub fn stand_in(version: Version, id: u16) -> Built {
+    build_publish(version, "-", packet::Qos::AtLeastOnce, false, id, Vec::new(), &[])
+}
+
+fn build_publish(
+    version: Version,
+    topic: &str,
+    qos: packet::Qos,
+    retain: bool,
+    id: u16,
+    properties: Vec<Property>,
+    payload: &[u8],
+) -> Built {
+    if version == Version::V5_0 {
+        let packet = v5_0::Publish::builder().topic_name(topic)?.qos(qos).retain(retain).packet_id(id);
+        return Ok(packet.props(properties).payload(payload).build()?.into());
+    }
+    let packet = v3_1_1::Publish::builder().topic_name(topic)?.qos(qos).retain(retain).packet_id(id);
+    Ok(packet.payload(payload).build()?.into())
 }
 
 fn properties_of(delivery: &Delivery, now: Instant) -> Option<Vec<Property>> {
@@ -268,10 +269,17 @@ fn properties_of(delivery: &Delivery, now: Instant) -> Option<Vec<Property>> {
     Some(properties)
 }
 
-/// Writes a PUBLISH of QoS 0 straight into `out`: it has no state, and is most of what is sent.
+/// Writes a PUBLISH straight into `out`, of QoS 1 if it has an id, of QoS 0 otherwise: most of what is sent.
 /// Nothing is written, and `false` given, if the message has expired or would be larger than
 /// `limit`, the receiver's maximum packet size (MQTT-3.1.2-24).
-pub fn write_qos_0(out: &mut Vec<u8>, version: Version, delivery: &Delivery, limit: u32, now: Instant) -> bool {
+pub fn write_publish(
+    out: &mut Vec<u8>,
+    version: Version,
+    delivery: &Delivery,
+    id: Option<u16>,
+    limit: u32,
+    now: Instant,
+) -> bool {
     let message = &delivery.message;
     let mut encoded = Vec::new();
     let properties: &[u8] = if version != Version::V5_0 {
@@ -288,16 +296,22 @@ pub fn write_qos_0(out: &mut Vec<u8>, version: Version, delivery: &Delivery, lim
     };
     let topic = message.topic().as_bytes();
     let mut remaining = 2 + topic.len() + properties.len() + message.payload.len();
+    if id.is_some() {
+        remaining += 2;
+    }
     if version == Version::V5_0 {
         remaining += length_of_variable(properties.len());
     }
     if 1 + length_of_variable(remaining) + remaining > usize::try_from(limit).unwrap_or(usize::MAX) {
         return false;
     }
-    out.put_u8(0x30 | u8::from(delivery.retain));
+    out.put_u8(0x30 | u8::from(id.is_some()) << 1 | u8::from(delivery.retain));
     put_variable(out, remaining);
     out.put_u16(u16::try_from(topic.len()).unwrap_or(u16::MAX));
     out.extend_from_slice(topic);
+    if let Some(id) = id {
+        out.put_u16(id);
+    }
     if version == Version::V5_0 {
         put_variable(out, properties.len());
         out.extend_from_slice(properties);
@@ -332,6 +346,7 @@ mod tests {
     use super::*;
     use crate::frame::Message;
     use bytes::Bytes;
+    use mqtt_protocol_core::mqtt::packet::GenericPacketTrait;
 
     fn delivery(payload: usize, properties: &[u8]) -> Delivery {
         let mut message = Message::own("rooms/lobby/bob/alice".into(), vec![b'x'; payload], Qos::AtMostOnce);
@@ -346,33 +361,40 @@ mod tests {
     }
 
     #[test]
-    fn qos_0_is_written_as_the_library_writes_it() {
+    fn qos_0_and_1_are_written_as_the_library_writes_them() {
         let now = Instant::now();
-        for payload in [0, 90, 127, 128, 16_000, 17_000, 3_000_000] {
+        for (payload, id) in
+            [0, 90, 127, 128, 16_000, 17_000, 3_000_000].into_iter().flat_map(|n| [(n, None), (n, Some(258))])
+        {
             for properties in [&[][..], &[3, 0, 1, b'a'][..]] {
                 let delivery = delivery(payload, properties);
-                let topic = delivery.message.topic();
-                let body = &delivery.message.payload[..];
-                let mut out = Vec::new();
-                assert!(write_qos_0(&mut out, Version::V3_1_1, &delivery, u32::MAX, now));
-                let expected =
-                    v3_1_1::Publish::builder().topic_name(topic).unwrap().retain(true).payload(body).build().unwrap();
-                assert!(out == expected.to_continuous_buffer(), "3.1.1, {payload}");
-                out.clear();
-                assert!(write_qos_0(&mut out, Version::V5_0, &delivery, u32::MAX, now));
-                let expected = v5_0::Publish::builder()
-                    .topic_name(topic)
-                    .unwrap()
-                    .retain(true)
-                    .props(properties_of(&delivery, now).unwrap())
-                    .payload(body)
-                    .build()
-                    .unwrap();
-                assert!(out == expected.to_continuous_buffer(), "5.0, {payload}");
-                let size = u32::try_from(expected.size()).unwrap();
-                out.clear();
-                assert!(write_qos_0(&mut out, Version::V5_0, &delivery, size, now));
-                assert!(!write_qos_0(&mut out, Version::V5_0, &delivery, size - 1, now), "over the receiver's limit");
+                let (topic, body) = (delivery.message.topic(), &delivery.message.payload[..]);
+                for version in [Version::V3_1_1, Version::V5_0] {
+                    let properties = properties_of(&delivery, now).unwrap();
+                    let expected = match id {
+                        Some(id) => build_publish(version, topic, packet::Qos::AtLeastOnce, true, id, properties, body),
+                        None if version == Version::V5_0 => v5_0::Publish::builder()
+                            .topic_name(topic)
+                            .unwrap()
+                            .retain(true)
+                            .props(properties)
+                            .payload(body)
+                            .build()
+                            .map(Into::into),
+                        None => {
+                            let packet = v3_1_1::Publish::builder().topic_name(topic).unwrap().retain(true);
+                            packet.payload(body).build().map(Into::into)
+                        }
+                    };
+                    let expected = expected.unwrap();
+                    let mut out = Vec::new();
+                    let size = u32::try_from(expected.size()).unwrap();
+                    assert!(write_publish(&mut out, version, &delivery, id, size, now));
+                    assert!(out == expected.to_continuous_buffer(), "{version:?}, {payload}, {id:?}");
+                    out.clear();
+                    let is_written = write_publish(&mut out, version, &delivery, id, size - 1, now);
+                    assert!(!is_written && out.is_empty(), "over the receiver's limit");
+                }
             }
         }
     }

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acknowledging;
 mod connecting;
 mod delivery;
 mod malformed;
