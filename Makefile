@@ -51,6 +51,7 @@ cameras: ## the camera's tests on release builds, at length: each rate over 10 s
 	  node --test --test-reporter=spec e2e/camera.test.mjs
 
 test-engines: ## rooms over RabbitMQ itself, which asks the agent who may do what (Debian's rabbitmq-server)
+	.ci/install rabbitmq-server
 	cargo test -p agent --test rabbitmq --locked -- --ignored
 
 test-cluster: ## rooms over three nodes of RMQTT, which ask three agents; builds RMQTT first, ten minutes
