@@ -109,6 +109,18 @@ fn a_terminal_that_goes_away_ends_it() {
 }
 
 #[test]
+fn a_key_that_is_pressed_while_the_window_changes_its_size_is_heard() {
+    let (_folder, mut pty) = playing();
+    for rows in (30..40).cycle().take(100) {
+        for seen in ["All keys", "lobby"] {
+            let mark = pty.mark();
+            pty.begin_resize(120, rows);
+            pty.press("?").wait_after(mark, seen);
+        }
+    }
+}
+
+#[test]
 fn any_size_of_the_screen_is_survived() {
     let (_folder, mut pty) = playing();
     for (columns, rows) in [(1, 1), (500, 200), (2, 1), (1, 50), (39, 9), (40, 10), (0, 0), (120, 40)] {

@@ -94,8 +94,13 @@ impl Pty {
     /// Changes the size, and waits until everything is drawn anew: two changes at once would be seen as one.
     pub fn resize(&self, columns: u16, rows: u16) -> &Self {
         let mark = self.mark();
-        self.master.as_ref().unwrap().resize(size(columns, rows)).unwrap();
+        self.begin_resize(columns, rows);
         self.wait_after(mark, "\x1b[")
+    }
+
+    /// Changes the size, and does not wait.
+    pub fn begin_resize(&self, columns: u16, rows: u16) {
+        self.master.as_ref().unwrap().resize(size(columns, rows)).unwrap();
     }
 
     /// Whether the terminal is as a shell has it: lines are edited, keys are shown.
