@@ -6,6 +6,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Parser, ValueEnum};
 use monitor::filter::Filter;
 use monitor::model::Bounds;
+use monitor::recording::SPEEDS;
 use monitor::source::agents::AgentUrl;
 use monitor::source::live;
 use monitor::source::login::{Login, OPERATOR, Password, state_dir};
@@ -19,8 +20,6 @@ use tracing_subscriber::EnvFilter;
 const PASSWORD: &str = "DUET_MONITOR_PASSWORD";
 /// In place of a file: ask on the terminal.
 const ASK: &str = "-";
-/// Bounds of what a person would call a speed.
-const SPEEDS: std::ops::RangeInclusive<f64> = 0.01..=1000.0;
 
 const EXAMPLES: &str = "\
 Examples:

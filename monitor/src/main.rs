@@ -13,9 +13,8 @@ use follow::Follow;
 use monitor::app::{self, App, Orders, Ui};
 use monitor::model::Model;
 use monitor::output::{News, Style};
-use monitor::recording::Reader;
+use monitor::recording::{Pace, Reader};
 use monitor::redact::Redaction;
-use monitor::source::replay::Pace;
 use monitor::source::{Source, SourceError};
 use monitor::view::{Depth, Glyphs, Theme};
 use recorder::Recorder;
@@ -75,8 +74,8 @@ fn run(settings: Settings) -> anyhow::Result<()> {
             let reader = Reader::open(&path)?;
             let broker = reader.header().broker.clone();
             let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let origin = app::Origin::Recording { file, speed: speed.unwrap_or(1.0) };
-            (Source::replay(reader, Pace { speed, paused: false })?, broker, origin)
+            let pace = Pace { speed, paused: false };
+            (Source::replay(reader, pace)?, broker, app::Origin::Recording { file, pace })
         }
     };
     let recorder = match &settings.record {

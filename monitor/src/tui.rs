@@ -164,6 +164,11 @@ impl Tui {
                     None => {}
                 }
             }
+            Some(Effect::Play(pace)) => {
+                if let Some(playing) = self.source.pace() {
+                    playing.send_replace(pace);
+                }
+            }
             Some(Effect::Order { room, control }) => {
                 if let Err(error) = self.source.order(Order { room, control }) {
                     self.app.tell(error, true);

@@ -109,6 +109,24 @@ fn a_terminal_that_goes_away_ends_it() {
 }
 
 #[test]
+fn a_recording_waits_and_hurries_as_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = Recorded::new().call("first").pause(600).call("second").write(folder.path());
+    let play = || {
+        let pty = Pty::monitor(&["--replay", path.to_str().unwrap(), "--speed", "1"]);
+        pty.wait_for("first");
+        pty
+    };
+    // Ten minutes, unless it hurries while it waits.
+    play().press(&"+".repeat(10)).wait_for("second");
+    let mut pty = play();
+    pty.press("p").wait_for("PAUSED");
+    pty.press(&"+".repeat(10)).wait_for("1000 times as fast");
+    assert!(!pty.output().contains("second"), "it stands still");
+    pty.press("p").wait_for("second");
+}
+
+#[test]
 fn a_key_that_is_pressed_while_the_window_changes_its_size_is_heard() {
     let (_folder, mut pty) = playing();
     for rows in (30..40).cycle().take(100) {

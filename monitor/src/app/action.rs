@@ -1,5 +1,6 @@
 //! What can be asked of the monitor, and what it then asks of the world around it.
 
+use crate::recording::Pace;
 use protocol::Control;
 
 /// One thing to do. Keys and the mouse only ever become one of these.
@@ -49,8 +50,12 @@ pub enum Action {
     Filter,
     /// Show everything again.
     ClearFilter,
-    /// Freeze the screen, or let it go on.
+    /// Freeze the screen, or let it go on; a recording stands still instead.
     Pause,
+    /// A recording twice as fast.
+    Faster,
+    /// A recording half as fast.
+    Slower,
     /// Copy what is selected.
     Copy,
     /// Ask in which form the ladder shall be written to a file.
@@ -169,6 +174,8 @@ pub enum Effect {
     },
     /// Begin (true) or end (false) to record.
     Record(bool),
+    /// Play the recording like this from now on.
+    Play(Pace),
     /// Publish an order on `control/{room}`.
     Order {
         /// Which room.

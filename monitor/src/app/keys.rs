@@ -215,7 +215,11 @@ pub const TABLE: &[Binding] = &[
     bind(&[char('S'), char('<')], Action::SortReverse, ROOMS, Group::Rooms,
          "sort the other way round", ""),
     bind(&[char('p')], Action::Pause, VIEWS, Group::Looking,
-         "freeze the screen, or go on; what comes meanwhile is kept", "pause"),
+         "freeze or go on: nothing is lost, a recording waits", "pause"),
+    bind(&[char('+'), char('=')], Action::Faster, VIEWS, Group::Looking,
+         "a recording: twice as fast", ""),
+    bind(&[char('-')], Action::Slower, VIEWS, Group::Looking,
+         "a recording: half as fast", ""),
     bind(&[char('T')], Action::Theme, VIEWS, Group::Looking,
          "other colours: dark, light, colour-blind", ""),
     // acting

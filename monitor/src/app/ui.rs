@@ -10,6 +10,7 @@ use super::rooms::{Facts, RoomList, Row};
 use crate::diagnosis::Finding;
 use crate::filter::{Filter, FilterError};
 use crate::model::{Agent, Model, Room};
+use crate::recording::Pace;
 use crate::redact::Redaction;
 use crate::view::{Depth, Glyphs, Palette, Theme};
 use protocol::{PeerId, Timestamp};
@@ -27,8 +28,8 @@ pub enum Origin {
     Recording {
         /// Name of the file.
         file: String,
-        /// How much faster than it was.
-        speed: f64,
+        /// How fast it plays.
+        pace: Pace,
     },
 }
 

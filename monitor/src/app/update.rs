@@ -5,8 +5,9 @@ use super::copy;
 use super::ladder::{Cursor, Detail};
 use super::mouse;
 use super::prompt::Prompt;
-use super::ui::{Over, Ui};
+use super::ui::{Origin, Over, Ui};
 use super::{App, Sorting};
+use crate::recording::Pace;
 use crate::view::layout::Screen;
 use crate::view::{Theme, pane_length};
 use protocol::Control;
@@ -54,10 +55,13 @@ pub(super) fn update(app: &mut App, action: Action) -> Option<Effect> {
         Action::SortReverse => sort(&mut app.ui, Sorting::reversed),
         Action::Filter => app.ui.over = Some(Over::Prompt(Prompt::new(&app.ui.sieve.text))),
         Action::ClearFilter => drop(app.ui.sift("")),
-        Action::Pause => match app.ui.paused.take() {
-            Some(_) => {}
-            None => app.ui.freeze(&app.model),
+        Action::Pause => match (&app.ui.origin, app.ui.paused.take()) {
+            (Origin::Recording { .. }, _) => return play(app, |pace| Pace { paused: !pace.paused, ..pace }),
+            (Origin::Broker { .. }, None) => app.ui.freeze(&app.model),
+            (Origin::Broker { .. }, Some(_)) => {}
         },
+        Action::Faster => return play(app, |pace| pace.times(2.0)),
+        Action::Slower => return play(app, |pace| pace.times(0.5)),
         Action::Theme => {
             app.ui.theme = Theme::new(app.ui.theme.palette.next(), app.ui.theme.depth);
             tell(app, format!("colours: {}", app.ui.theme.palette.name()), false);
@@ -106,6 +110,16 @@ pub(super) fn update(app: &mut App, action: Action) -> Option<Effect> {
         Action::Accept => accept(&mut app.ui),
     }
     None
+}
+
+/// Changes how the recording plays, if it is one.
+fn play(app: &mut App, change: impl Fn(Pace) -> Pace) -> Option<Effect> {
+    let Origin::Recording { pace, .. } = &mut app.ui.origin else {
+        tell(app, "only a recording plays faster or slower: start with --replay FILE", true);
+        return None;
+    };
+    *pace = change(*pace);
+    Some(Effect::Play(*pace))
 }
 
 fn tell(app: &mut App, text: impl Into<String>, fault: bool) {

@@ -15,9 +15,11 @@
 
 mod line;
 mod mask;
+mod pace;
 mod reader;
 mod writer;
 
+pub use pace::{Pace, SPEEDS};
 pub use reader::{BadLine, Reader};
 pub use writer::Writer;
 

@@ -6,11 +6,11 @@ mod clock;
 pub mod live;
 pub mod login;
 pub mod queue;
-pub mod replay;
+mod replay;
 
 pub use clock::Seconds;
 
-use crate::recording::Reader;
+use crate::recording::{Pace, Reader};
 use crate::wire::Input;
 use agent::service::TlsError;
 use login::PasswordError;
@@ -123,7 +123,7 @@ pub struct Source {
 #[derive(Debug)]
 enum Kind {
     Live { requests: mpsc::Sender<Request> },
-    Replay { pace: watch::Sender<replay::Pace> },
+    Replay { pace: watch::Sender<Pace> },
 }
 
 impl Source {
@@ -140,7 +140,7 @@ impl Source {
     ///
     /// # Errors
     /// If no thread can be started.
-    pub fn replay(recording: Reader, pace: replay::Pace) -> Result<Self, SourceError> {
+    pub fn replay(recording: Reader, pace: Pace) -> Result<Self, SourceError> {
         let (pace, paced) = watch::channel(pace);
         Self::start(Kind::Replay { pace }, |out, _| async {
             replay::play(recording, paced, out).await;
@@ -209,7 +209,7 @@ impl Source {
     }
 
     /// The pace of a recording, to be changed; `None` when live.
-    pub fn pace(&self) -> Option<&watch::Sender<replay::Pace>> {
+    pub fn pace(&self) -> Option<&watch::Sender<Pace>> {
         match &self.kind {
             Kind::Live { .. } => None,
             Kind::Replay { pace } => Some(pace),

@@ -4,7 +4,7 @@
 
 use super::clock::Seconds;
 use super::queue::{Closed, Sender};
-use crate::recording::Reader;
+use crate::recording::{Pace, Reader};
 use crate::wire::Input;
 use protocol::Timestamp;
 use std::time::{Duration, Instant};
@@ -12,15 +12,6 @@ use tokio::sync::watch;
 
 /// The longest that is waited for one input. Only a silence of which not every second is told takes longer.
 const LONGEST_SILENCE: Duration = Duration::from_secs(10);
-
-/// How fast a recording plays.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pace {
-    /// How many times as fast as it happened; `None`: as fast as it is taken.
-    pub speed: Option<f64>,
-    /// Whether it stands still.
-    pub paused: bool,
-}
 
 /// Plays it to its end, or until nobody takes inputs any more.
 pub(super) async fn play(recording: Reader, mut pace: watch::Receiver<Pace>, mut out: Sender) {

@@ -6,6 +6,7 @@ use super::paint::{Pen, Piece, piece};
 use super::words;
 use crate::app::{Column, Origin, Ui, View};
 use crate::model::{Happened, Model, Rate};
+use crate::recording::Pace;
 use crate::wire::Link;
 use ratatui::style::{Modifier, Style};
 use std::ops::Range;
@@ -50,7 +51,7 @@ fn origin(pen: &mut Pen<'_>, model: &Model, ui: &Ui) {
             let uptime = broker.uptime.map(|seconds| format!("up {}", words::long_span(Duration::from_secs(seconds))));
             (url.clone(), [version, uptime])
         }
-        Origin::Recording { file, speed } => (played(file, *speed), [version, played_to(model)]),
+        Origin::Recording { file, pace } => (played(file, *pace), [version, played_to(model)]),
     };
     // The last fact stays longest, since it moves: the version goes for it, and the address is cut, down to its least.
     let separator = format!(" {} ", pen.glyphs.dot);
@@ -78,25 +79,24 @@ fn alarm(model: &Model, ui: &Ui) -> Option<String> {
             Link::Lost { why } => Some(format!("NO CONNECTION{}, what is shown is old: {url}: {why}", lost_for(model))),
             Link::Refused { why } => Some(format!("REFUSED by {url}: {why}")),
         },
-        Origin::Recording { file, speed } if model.cut_off() => {
+        Origin::Recording { file, pace } if model.cut_off() => {
             let why = match model.link() {
                 Link::Lost { why } | Link::Refused { why } => format!(": {why}"),
                 Link::Connecting | Link::Connected => String::new(),
             };
             let at = played_to(model).map(|at| format!(" at {at}")).unwrap_or_default();
             let lost = lost_for(model);
-            Some(format!("{}{at}: the connection was lost here{lost}{why}", played(file, *speed)))
+            Some(format!("{}{at}: the connection was lost here{lost}{why}", played(file, *pace)))
         }
         Origin::Recording { .. } => None,
     }
 }
 
 /// What is played and how fast.
-fn played(file: &str, speed: f64) -> String {
-    if (speed - 1.0).abs() < f64::EPSILON {
-        format!("replay of {file}")
-    } else {
-        format!("replay of {file}, {speed} times as fast")
+fn played(file: &str, pace: Pace) -> String {
+    match pace.speed.filter(|speed| (speed - 1.0).abs() > f64::EPSILON) {
+        Some(speed) => format!("replay of {file}, {speed} times as fast"),
+        None => format!("replay of {file}"),
     }
 }
 
@@ -126,6 +126,9 @@ fn marks(pen: &mut Pen<'_>, model: &Model, ui: &Ui) -> u16 {
     if ui.paused.is_some() {
         let waiting = words::count(ui.waiting(model));
         marks.push(piece(format!(" PAUSED, {waiting} wait "), theme.warning.add_modifier(Modifier::REVERSED)));
+    }
+    if matches!(&ui.origin, Origin::Recording { pace, .. } if pace.paused) {
+        marks.push(piece(" PAUSED ", theme.warning.add_modifier(Modifier::REVERSED)));
     }
     if let Some(file) = &ui.recording {
         let file = crate::text::clip(file, 24).into_owned();

@@ -4,7 +4,8 @@ use crate::scene::{Scene, morning};
 use crate::stage::Stage;
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use monitor::app::keys::{self, Focus, TABLE};
-use monitor::app::{Action, Cursor, Effect, Format, Orders, View};
+use monitor::app::{Action, Cursor, Effect, Format, Orders, Origin, View};
+use monitor::recording::Pace;
 use monitor::wire::Input;
 use proptest::prelude::*;
 use protocol::{Control, Timestamp};
@@ -28,6 +29,27 @@ fn more(stage: &mut Stage, scene: &mut Scene) {
     for input in std::mem::take(&mut scene.inputs) {
         stage.app.take(input);
     }
+}
+
+#[test]
+fn a_recording_is_stopped_and_its_speed_changed_within_what_people_call_one() {
+    let mut stage = Stage::new(&morning(), SIZE);
+    let origin = |speed| Origin::Recording { file: "night".into(), pace: Pace { speed: Some(speed), paused: false } };
+    stage.app.ui.origin = origin(1.0);
+    stage.press("p+--p");
+    let played: Vec<_> = [(1.0, true), (2.0, true), (1.0, true), (0.5, true), (0.5, false)]
+        .map(|(speed, paused)| Effect::Play(Pace { speed: Some(speed), paused }))
+        .into();
+    assert_eq!(stage.effects, played);
+    for (speed, key, most) in [(600.0, "=", "1000 times"), (0.015, "-", "0.01 times")] {
+        stage.app.ui.origin = origin(speed);
+        stage.press(&key.repeat(2));
+        assert!(stage.rows()[0].contains(most), "{}", stage.text());
+    }
+
+    let mut live = Stage::new(&morning(), SIZE);
+    live.press("+");
+    assert!(live.effects.is_empty() && live.text().contains("--replay FILE"), "{}", live.text());
 }
 
 #[test]
@@ -364,6 +386,8 @@ fn every_action_that_keys_can_ask_for_has_a_key() {
         Filter,
         ClearFilter,
         Pause,
+        Faster,
+        Slower,
         Copy,
         Export,
         ExportAs(Format::Text),
@@ -390,8 +414,9 @@ fn every_action_that_keys_can_ask_for_has_a_key() {
         match action {
             Quit | Help | Show(_) | NextView | PreviousView | Open | Back | Up | Down | PageUp | PageDown | Top
             | End | DetailUp | DetailDown | Raw | Mark | Compare | SortNext | SortReverse | Filter | ClearFilter
-            | Pause | Copy | Export | ExportAs(_) | Record | Remove | RemovePeer(_) | Close | CloseRoom | Theme
-            | Erase | EraseWord | EraseAll | CursorLeft | CursorRight | CursorHome | CursorEnd | Accept => {}
+            | Pause | Faster | Slower | Copy | Export | ExportAs(_) | Record | Remove | RemovePeer(_) | Close
+            | CloseRoom | Theme | Erase | EraseWord | EraseAll | CursorLeft | CursorRight | CursorHome | CursorEnd
+            | Accept => {}
             // Any character, the mouse, the terminal.
             Type(_) | Click { .. } | Wheel { .. } | Resize { .. } => {}
         }
@@ -445,7 +470,7 @@ enum Deed {
 
 fn deed() -> impl Strategy<Value = Deed> {
     prop_oneof![
-        4 => proptest::sample::select("jkghlqGmdvJKsSpTeyxXR/?1234\\ nta:*!가".chars().collect::<Vec<_>>()).prop_map(Deed::Key),
+        4 => proptest::sample::select("jkghlqGmdvJKsSp+-TeyxXR/?1234\\ nta:*!가".chars().collect::<Vec<_>>()).prop_map(Deed::Key),
         3 => (0u8..12).prop_map(Deed::Named),
         1 => (0u16..210, 0u16..60).prop_map(|(x, y)| Deed::Click(x, y)),
         1 => (0u16..210, 0u16..60, any::<bool>()).prop_map(|(x, y, down)| Deed::Wheel(x, y, down)),

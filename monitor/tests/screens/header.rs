@@ -3,9 +3,14 @@
 use crate::scene::{Scene, morning};
 use crate::stage::Stage;
 use monitor::app::Origin;
+use monitor::recording::Pace;
 use monitor::wire::{Input, Link};
 
 const SIZE: (u16, u16) = (80, 24);
+
+fn played_at(speed: f64) -> Origin {
+    Origin::Recording { file: "night.ndjson".into(), pace: Pace { speed: Some(speed), paused: false } }
+}
 
 #[test]
 fn the_rate_is_what_clients_publish_and_not_the_figures_on_their_way_to_monitors() {
@@ -55,7 +60,7 @@ fn a_recording_without_a_word_of_the_connection_is_not_shown_as_cut_off() {
     let mut scene = morning();
     scene.inputs.retain(|input| !matches!(input, Input::Link { .. }));
     let mut stage = Stage::new(&scene, SIZE);
-    stage.app.ui.origin = Origin::Recording { file: "night.ndjson".into(), speed: 4.0 };
+    stage.app.ui.origin = played_at(4.0);
     let rows = stage.rows();
     assert!(
         rows[0].contains("replay of night.ndjson, 4 times as fast") && rows[0].contains(" · 03:31:1"),
@@ -68,8 +73,11 @@ fn a_recording_without_a_word_of_the_connection_is_not_shown_as_cut_off() {
     // One that tells of a loss says so, as something that happened then.
     scene.link(Link::Lost { why: "reset".into() }).tick(2_000);
     let mut stage = Stage::new(&scene, (120, 40));
-    stage.app.ui.origin = Origin::Recording { file: "night.ndjson".into(), speed: 1.0 };
+    stage.app.ui.origin = played_at(1.0);
     let line = stage.rows().swap_remove(0);
     assert!(line.contains("the connection was lost here for 2s: reset"), "{line}");
+    stage.press("p");
+    let line = stage.rows().swap_remove(0);
+    assert!(line.contains("the connection was lost here") && line.ends_with(" PAUSED "), "{line}");
     assert!(stage.text().contains("\n›?"), "{}", stage.text());
 }

@@ -2,8 +2,7 @@
 
 use crate::scene::{Scene, morning};
 use crate::stage::Stage;
-use monitor::recording::{Header, Reader, Writer};
-use monitor::source::replay::Pace;
+use monitor::recording::{Header, Pace, Reader, Writer};
 use monitor::source::{Given, Seconds, Source};
 use monitor::wire::Input;
 use protocol::Timestamp;
