@@ -71,15 +71,10 @@ fn create(path: &Path) -> io::Result<String> {
 mod tests {
     use super::*;
 
-    fn folder(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("duet-token-{}-{name}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        folder
-    }
-
     #[test]
     fn it_is_made_once_and_private() {
-        let folder = folder("once").join("below");
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("below");
         let first = token(&folder).unwrap();
         assert_eq!(first.len(), 64);
         assert_eq!(token(&folder).unwrap(), first);
@@ -90,7 +85,8 @@ mod tests {
 
     #[test]
     fn what_others_can_read_is_no_secret() {
-        let folder = folder("others");
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("state");
         token(&folder).unwrap();
         fs::set_permissions(folder.join(FILE), fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(token(&folder), Err(TokenError::NotPrivate(_))));

@@ -26,6 +26,9 @@ use std::sync::Arc;
 use workload::idle::Seating;
 use workload::{Load, Phase, churn, cost, idle, negotiate, overload, relay};
 
+/// How often a turn is taken at most until it is quiet.
+const TURNS: usize = 10;
+
 fn main() -> Result<()> {
     let options = Options::parse();
     let report = if options.from.is_empty() { measure_all(&options)? } else { Report::read(&options.from)? };
@@ -54,7 +57,7 @@ fn measure_all(options: &Options) -> Result<Report> {
                 let Case { workload, transport, qos } = case;
                 let name = format!("{} {} QoS {qos}, {}", workload.name(), transport.name(), subject.name());
                 eprintln!("{repetition}/{}: {name}", options.repeat());
-                match runtime.block_on(measure(options, case, subject)) {
+                match runtime.block_on(measure_in_quiet(options, case, subject)) {
                     Ok(phases) => {
                         let row = |phase| Row::new(workload.name(), phase, subject.name(), transport, qos);
                         report.rows.extend(phases.into_iter().map(row));
@@ -73,6 +76,23 @@ fn measure_all(options: &Options) -> Result<Report> {
         }
     }
     Ok(report)
+}
+
+/// Measures again while others had more of the machine than is allowed; the quietest time counts if all were too loud.
+async fn measure_in_quiet(options: &Options, case: Case, subject: &Subject) -> Result<Vec<Phase>> {
+    let mut quietest = (f64::INFINITY, vec![]);
+    for _ in 0..TURNS {
+        let phases = measure(options, case, subject).await?;
+        let others = phases.iter().map(Phase::other_cpus).fold(0.0, f64::max);
+        if others < quietest.0 {
+            quietest = (others, phases);
+        }
+        if options.quiet.is_none_or(|limit| others <= limit) {
+            break;
+        }
+        eprintln!("others had {others:.2} CPUs meanwhile");
+    }
+    Ok(quietest.1)
 }
 
 async fn measure(options: &Options, case: Case, subject: &Subject) -> Result<Vec<Phase>> {

@@ -29,6 +29,9 @@ pub struct Options {
     /// How long a phase of W1 and W2 is measured [default: 8s]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     seconds: Option<Duration>,
+    /// Take a turn again, nine times at most, during which others had more of the machine than this; the quietest counts
+    #[arg(long, value_name = "CPUS")]
+    pub quiet: Option<f64>,
     /// A look in a minute: short phases, few peers, few rooms
     #[arg(long)]
     pub quick: bool,

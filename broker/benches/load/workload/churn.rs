@@ -1,7 +1,7 @@
 //! W4: many distinct rooms, one after another. A server that remembers names gets slower and bigger with every room
 //! that ever was. In each room two peers connect, subscribe and join, exchange four messages and go.
 
-use super::{Load, PATIENCE, Phase, each};
+use super::{Load, OTHER_CPUS, PATIENCE, Phase, each};
 use crate::common::body::Kind;
 use crate::common::peer::{Peer, Side, Site};
 use crate::common::proc::resident;
@@ -48,7 +48,7 @@ pub async fn run(load: &Load) -> Result<Vec<Phase>> {
     phase.figure("last/first", each(3) / each(1));
     phase.figure("rooms/s at last", tenth as f64 / parts[3].seconds);
     phase.figure("bytes left/room", grown / rooms as f64);
-    phase.figure("other CPUs", parts[1..].iter().map(|part| part.others_us / 1e6 / part.seconds).fold(0.0, f64::max));
+    phase.figure(OTHER_CPUS, parts[1..].iter().map(|part| part.others_us / 1e6 / part.seconds).fold(0.0, f64::max));
     Ok(vec![phase])
 }
 

@@ -34,6 +34,9 @@ impl Load {
     }
 }
 
+/// The figure that tells whether rates and times can be believed.
+pub const OTHER_CPUS: &str = "other CPUs";
+
 /// What a phase of a workload has shown.
 pub struct Phase {
     pub name: String,
@@ -48,6 +51,11 @@ impl Phase {
 
     pub fn figure(&mut self, name: &str, value: f64) {
         self.figures.push((name.to_owned(), value));
+    }
+
+    /// How many CPUs did something else meanwhile.
+    pub fn other_cpus(&self) -> f64 {
+        self.figures.iter().find(|(name, _)| name == OTHER_CPUS).map_or(0.0, |(_, cpus)| *cpus)
     }
 
     /// What `count` times `unit` have cost.
@@ -66,7 +74,7 @@ impl Phase {
         let share = |us: f64| us / 1e6 / cost.seconds;
         self.figure("server CPUs", share(cost.server_us));
         self.figure("generator CPUs", share(cost.generator_us));
-        self.figure("other CPUs", share(cost.others_us));
+        self.figure(OTHER_CPUS, share(cost.others_us));
     }
 
     pub fn latency(&mut self, samples: &Samples) {
