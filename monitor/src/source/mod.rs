@@ -1,4 +1,4 @@
-//! Where inputs come from: a broker ([`live`]), the [`agents`] beside it, or a recording ([`replay`]). None of them waits
+//! Where inputs come from: a broker ([`live`]), the [`agents`] beside it, or a recording (`replay`). None of them waits
 //! for the screen: each works in a task or thread of its own.
 
 pub mod agents;
