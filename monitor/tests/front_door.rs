@@ -339,7 +339,12 @@ fn agents_beside_an_engine_are_asked_how_they_are_doing_and_a_recording_knows_it
     one.pulse.connected(true);
     two.pulse.connected(true);
     let agents = format!("http://{},http://{}", one.address, two.address);
-    let mut monitor = watch(&broker, &["--mode", "json", "--agents", &agents, "--record", file.to_str().unwrap()]);
+    let (broker_url, state) = (broker.url(), broker.state_dir());
+    let record = file.to_str().unwrap();
+    let args =
+        ["--broker", &broker_url, "--state-dir", &state, "--mode", "json", "--agents", &agents, "--record", record];
+    // Agents may have answered before the broker.
+    let mut monitor = Monitor::start(&args);
     let url = format!("http://{}", one.address);
     let working = monitor.json(&json!({"event": "agent", "agent": "agent-1", "state": "working", "url": url}));
     assert_eq!(working["status"]["store"]["kind"], "redis");
