@@ -9,9 +9,6 @@ use crate::session::outbox::Delivery;
 use std::num::NonZeroU16;
 use std::time::Instant;
 
-/// The first byte of PUBACK (MQTT 3.4.1).
-const PUBACK: u8 = 0x40;
-
 /// A message sent and not acknowledged.
 pub(super) struct Sent {
     pub id: u16,
@@ -44,7 +41,7 @@ impl<S: Transport> Session<S> {
     /// Takes a PUBACK from the beginning of `bytes`, where a packet begins, if it is for a message that the library does
     /// not know of; how long it was.
     pub(super) fn take_puback(&mut self, bytes: &[u8], now: Instant) -> Option<usize> {
-        if bytes[0] != PUBACK || self.unacknowledged.is_empty() {
+        if bytes[0] != packets::PUBACK || self.unacknowledged.is_empty() {
             return None;
         }
         let &[_, 2, high, low, ..] = bytes else {

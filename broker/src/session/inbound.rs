@@ -1,6 +1,7 @@
 //! What a client says, packet by packet.
 
 use super::packets::{self, Accepted};
+use super::publishing::Published;
 use super::{End, Session, Transport, connect::qos};
 use crate::audit::What;
 use crate::frame::{self, Flags, Frame, Message, Qos};
@@ -18,16 +19,6 @@ use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, PubrecReasonCo
 use protocol::{ErrorCode, PeerMessage, Topic, filter};
 use std::time::Instant;
 
-/// A PUBLISH of either version.
-struct Published<'a> {
-    topic: &'a str,
-    payload: &'a [u8],
-    qos: Qos,
-    retain: bool,
-    id: Option<u16>,
-    properties: &'a [Property],
-}
-
 impl<S: Transport> Session<S> {
     pub(super) fn received(&mut self, packet: Packet, now: Instant) -> Result<(), End> {
         match packet {
@@ -39,6 +30,7 @@ impl<S: Transport> Session<S> {
                     retain: p.retain(),
                     id: p.packet_id(),
                     properties: &[],
+                    is_known: true,
                 },
                 now,
             ),
@@ -55,6 +47,7 @@ impl<S: Transport> Session<S> {
                         retain: p.retain(),
                         id: p.packet_id(),
                         properties: p.props(),
+                        is_known: true,
                     },
                     now,
                 )
@@ -86,7 +79,7 @@ impl<S: Transport> Session<S> {
         }
     }
 
-    fn publish(&mut self, published: &Published<'_>, now: Instant) -> Result<(), End> {
+    pub(super) fn publish(&mut self, published: &Published<'_>, now: Instant) -> Result<(), End> {
         self.hub.counters.publishes_received.add(1);
         if published.id == Some(0) {
             return Err(self.violation(DisconnectReasonCode::ProtocolError)); // MQTT-2.2.1-3
@@ -120,14 +113,15 @@ impl<S: Transport> Session<S> {
                 accepted
             }
         };
-        if let Some(Ok(packet)) =
-            published.id.and_then(|id| packets::acknowledged(self.version, published.qos, id, accepted))
-        {
-            let from = self.unwritten.len();
+        let Some(id) = published.id else { return Ok(()) };
+        let from = self.unwritten.len();
+        if accepted == Accepted::Yes && !published.is_known {
+            self.write_puback(id);
+        } else if let Some(Ok(packet)) = packets::acknowledged(self.version, published.qos, id, accepted) {
             self.send(packet);
-            if is_busy {
-                self.may_wait(from);
-            }
+        }
+        if is_busy {
+            self.may_wait(from);
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ mod inbound;
 mod outbound;
 pub mod outbox;
 mod packets;
+mod publishing;
 pub mod suspended;
 mod timer;
 mod waiting;
@@ -429,6 +430,10 @@ impl<S: Transport> Session<S> {
                     return Err(self.violation(DisconnectReasonCode::MalformedPacket));
                 }
                 if let Some(length) = self.take_puback(&bytes[at..], now) {
+                    cursor.set_position((at + length) as u64);
+                    continue;
+                }
+                if let Some(length) = self.take_publish(&bytes[at..], now)? {
                     cursor.set_position((at + length) as u64);
                     continue;
                 }

@@ -15,6 +15,9 @@ use mqtt_protocol_core::mqtt::result_code::{
 use mqtt_protocol_core::mqtt::{Version, result_code::MqttError};
 use std::time::Instant;
 
+/// The first byte of PUBACK (MQTT 3.4.1).
+pub const PUBACK: u8 = 0x40;
+
 /// Why a CONNECT is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotConnected {
