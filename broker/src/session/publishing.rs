@@ -30,7 +30,8 @@ pub(super) struct Published<'a> {
 }
 
 impl<'a> Published<'a> {
-    /// Reads one from the beginning of `bytes`, and how long the packet is; `None` if the library has to.
+    /// Reads one from the beginning of `bytes`, and how long the packet is; `None` if the library has to. Its length has two bytes
+    /// at most, which is less than any limit of packets ([`crate::limits::Limits::max_packet`]).
     fn plain(bytes: &'a [u8], version: Version) -> Option<(Self, usize)> {
         let mut rest = bytes;
         let first = rest.try_get_u8().ok()?;
@@ -69,9 +70,6 @@ impl<S: Transport> Session<S> {
     /// to read it.
     pub(super) fn take_publish(&mut self, bytes: &[u8], now: Instant) -> Result<Option<usize>, End> {
         let Some((published, length)) = Published::plain(bytes, self.version) else { return Ok(None) };
-        if length > self.hub.limits.max_packet() as usize {
-            return Ok(None);
-        }
         self.hub.counters.packets_received.add(1);
         self.heard = now;
         self.spend_message(now);

@@ -106,12 +106,15 @@ fn an_acknowledgement_of_what_was_not_sent_ends_the_connection() {
 }
 
 #[test]
-fn an_acknowledgement_is_a_sign_of_life() {
+fn an_acknowledgement_is_a_sign_of_life_and_so_is_a_message() {
     let broker = open();
-    let mut hello = Hello::new(V3, "reader");
-    hello.keep_alive = 2;
-    let mut reader = Wire::connect(&broker, &hello);
-    assert_eq!(reader.ask(0x82, 1, &[("a", 1)]), [1]);
+    let [mut reader, mut writer] = [("reader", 1), ("writer", 0)].map(|(id, qos)| {
+        let mut hello = Hello::new(V3, id);
+        hello.keep_alive = 2;
+        let mut wire = Wire::connect(&broker, &hello);
+        assert_eq!(wire.ask(0x82, 1, &[("a", qos)]), [qos]);
+        wire
+    });
     // The broker's own clock says when the time is over.
     for (id, delay) in [("two", 2), ("four", 4)] {
         let mut mortal = lasting(V5, id);
@@ -122,6 +125,8 @@ fn an_acknowledgement_is_a_sign_of_life() {
     for payload in [b'2', b'4'] {
         let id = message(&mut reader, payload);
         acknowledge(&mut reader, id, b"", 0);
+        assert_eq!(writer.packet().unwrap(), [0x30, 4, 0, 1, b'a', payload]);
+        writer.send(b"\x30\x04\x00\x01b!");
     }
-    assert!(reader.is_quiet());
+    assert!(reader.is_quiet() && writer.is_quiet());
 }
