@@ -1,8 +1,9 @@
 //! One connection: bytes in, MQTT packets, decisions, bytes out.
 //!
 //! The protocol itself (parsing, packet ids, handshakes of QoS 1 and 2, topic aliases, receive
-//! maximum) is mqtt-protocol-core's, without I/O. Here is what drives it: a task that reads when
-//! the backbone has room, hands on what access allows, and writes what the switchboard queued.
+//! maximum) is mqtt-protocol-core's, without I/O, but for what is said most (`publishing`,
+//! `handshakes`). Here is what drives it: a task that reads when the backbone has room, hands on what
+//! access allows, and writes what the switchboard queued.
 //! An idle session holds no buffers; all sessions of a thread read into one scratch buffer, and pass
 //! another on from turn to turn that they write from.
 
