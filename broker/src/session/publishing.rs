@@ -88,6 +88,7 @@ impl<S: Transport> Session<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Limits;
     use mqtt_protocol_core::mqtt::common::Cursor;
     use mqtt_protocol_core::mqtt::connection::{Connection, Event};
     use mqtt_protocol_core::mqtt::packet::{GenericPacket, v3_1_1, v5_0};
@@ -173,6 +174,16 @@ mod tests {
                 prop_assert_eq!(Some(taken), by_the_library(&bytes, version), "{:?}", bytes);
             }
         }
+    }
+
+    /// Whoever takes one has not to look at the limit of packets.
+    #[test]
+    fn the_longest_that_is_taken_is_within_every_limit() {
+        let body = (1 << 14) - 1;
+        let longest = [&[0x30, 0xFF, 0x7F, 0, 1, b't'][..], &vec![0; body - 3]].concat();
+        assert!(Published::plain(&longest, Version::V3_1_1).is_some());
+        let limits = Limits { max_message: 0, max_connect: 1 << 10, ..crate::config::default_limits() };
+        assert!(longest.len() <= limits.max_packet() as usize, "{} bytes", longest.len());
     }
 
     #[test]
