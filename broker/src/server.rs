@@ -1,7 +1,7 @@
 //! The whole broker: listeners, sessions, backbone, switchboard and agent, put together.
 
 use crate::audit;
-use crate::backbone::{self, BackboneError, Downlink};
+use crate::backbone::{self, BackboneError, Batch, Downlink};
 use crate::config::Config;
 use crate::frame::Frame;
 use crate::hub::{self, Hub};
@@ -229,7 +229,7 @@ pub fn run_backbone(hub: &Arc<Hub>, downlink: Downlink) -> [JoinHandle<BackboneE
 }
 
 async fn pump(hub: Arc<Hub>) -> BackboneError {
-    hub.uplink.pump().await
+    hub.uplink.pump(|batch| hand_out(&hub, batch)).await
 }
 
 /// Hands what comes out of the backbone to the switchboard, and lets time pass for it.
@@ -247,16 +247,19 @@ async fn switch(hub: Arc<Hub>, mut downlink: Downlink) -> BackboneError {
                 tick.as_mut().reset(next);
             }
             batch = downlink.next() => match batch {
-                Ok(batch) => {
-                    let now = hub::now();
-                    let mut switchboard = hub.switchboard.lock();
-                    for frame in batch.into_iter().flatten().filter_map(Frame::decode) {
-                        switchboard.handle(frame, now);
-                    }
-                }
+                Ok(Some(batch)) => hand_out(&hub, batch),
+                Ok(None) => {}
                 Err(error) => return error,
             },
         }
+    }
+}
+
+fn hand_out(hub: &Hub, batch: Batch<'_>) {
+    let now = hub::now();
+    let mut switchboard = hub.switchboard.lock();
+    for frame in batch.filter_map(Frame::decode) {
+        switchboard.handle(frame, now);
     }
 }
 

@@ -2,24 +2,25 @@
 //! here: they are read from the rooms when somebody subscribes.
 
 use crate::frame::Message;
-use crate::limits::Bound;
+use crate::limits;
 use crate::properties;
 use protocol::filter;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 /// The last retained message of each topic.
 #[derive(Debug)]
 pub struct Retained {
-    bound: Bound,
-    topics: HashMap<Box<str>, (Message, Instant)>,
+    bound: limits::Bound,
+    topics: BTreeMap<Box<str>, (Message, Instant)>,
     bytes: usize,
 }
 
 impl Retained {
     /// With a bound for all of them together.
-    pub fn new(bound: Bound) -> Self {
-        Self { bound, topics: HashMap::new(), bytes: 0 }
+    pub fn new(bound: limits::Bound) -> Self {
+        Self { bound, topics: BTreeMap::new(), bytes: 0 }
     }
 
     /// How many topics have one.
@@ -52,8 +53,12 @@ impl Retained {
 
     /// What a new subscription to `wanted` is sent, with the time at which it came.
     pub fn matching<'a>(&'a self, wanted: &'a str, now: Instant) -> impl Iterator<Item = &'a (Message, Instant)> {
+        let (first, _) = wanted.split_once(['+', '#']).unwrap_or((wanted, ""));
+        let first = first.strip_suffix('/').unwrap_or(first); // a/# matches a (MQTT 4.7.1.2)
         self.topics
-            .values()
+            .range::<str, _>((Bound::Included(first), Bound::Unbounded))
+            .take_while(move |(topic, _)| topic.starts_with(first))
+            .map(|(_, kept)| kept)
             .filter(move |(message, at)| filter::matches(wanted, message.topic()) && !is_expired(message, *at, now))
     }
 
@@ -81,7 +86,7 @@ mod tests {
     use crate::frame::Qos;
 
     const MAX_MESSAGES: usize = 100;
-    const BOUND: Bound = Bound { number: MAX_MESSAGES, bytes: 1000 };
+    const BOUND: limits::Bound = limits::Bound { number: MAX_MESSAGES, bytes: 1000 };
 
     fn message(topic: &str, payload: &str) -> Message {
         Message::own(topic.into(), payload.into(), Qos::AtMostOnce)
@@ -97,6 +102,22 @@ mod tests {
         assert_eq!(found, ["22"]);
         assert!(retained.set(message("a/b", ""), now));
         assert_eq!((retained.len(), retained.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn whatever_a_filter_matches_is_found() {
+        let now = Instant::now();
+        let mut retained = Retained::new(BOUND);
+        let topics = ["/", "/a", "a", "a/", "a/b", "a/b/c", "ab", "a+", "b", "$SYS/a", "\u{10FFFF}"];
+        assert!(topics.iter().all(|topic| retained.set(message(topic, "1"), now)));
+        for wanted in ["#", "+", "+/+", "/#", "/+", "a", "a/#", "a/+", "a/+/c", "a/b/#", "+/b", "$SYS/#", "$SYS/a", "x"]
+        {
+            let mut found: Vec<_> = retained.matching(wanted, now).map(|(message, _)| message.topic()).collect();
+            let mut expected: Vec<_> = topics.into_iter().filter(|topic| filter::matches(wanted, topic)).collect();
+            found.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{wanted}");
+        }
     }
 
     #[test]

@@ -9,6 +9,10 @@
 //! bytes between itself and the downlink, which is well below what the log retains. What exceeds
 //! the window waits in the uplink; sessions stop reading their sockets while anything waits.
 //!
+//! What crosses is handed to another thread and handed back. Among many messages that adds little to
+//! what each of them costs; to one that is alone it would add more than all the rest. So a few that
+//! come while nothing is on its way are handed out by the uplink itself, and the order is kept.
+//!
 //! Sessions that wait for room stand in line and keep their place until they have been served: a
 //! thousand that have much to say cannot keep out the one that has little. Those that are held back
 //! for sending too much stand in a line of their own, and may fill an eighth of the window.
@@ -25,7 +29,7 @@ use std::task::{Context, Poll, Waker};
 
 /// Most bytes between uplink and downlink.
 const WINDOW: usize = 512 * 1024;
-/// With more than so much on its way the broker is busy.
+/// With more than so much on its way the broker is busy; less does not cross if nothing is before it.
 const BUSY: usize = 4 * 1024;
 /// What those may fill of it that send more than they may.
 const WINDOW_HELD_BACK: usize = WINDOW / 8;
@@ -96,8 +100,9 @@ pub struct Downlink {
     uplink: Arc<Uplink>,
 }
 
-/// Frames that have crossed together.
-pub struct Batch {
+/// Frames that have come through together. They are on their way until it is dropped.
+pub struct Batch<'a> {
+    uplink: &'a Uplink,
     rest: Bytes,
     size: usize,
 }
@@ -186,8 +191,9 @@ impl Uplink {
         inner.waiting.is_empty() && inner.in_flight == 0
     }
 
-    /// Hands over what was pushed, until the router has gone. Runs as a task of its own.
-    pub async fn pump(&self) -> BackboneError {
+    /// Hands over what was pushed, until the router has gone: to the router, or to `deliver` while the broker is not
+    /// busy. Runs as a task of its own.
+    pub async fn pump(&self, mut deliver: impl FnMut(Batch<'_>)) -> BackboneError {
         loop {
             poll_fn(|context| {
                 let mut inner = self.0.lock();
@@ -198,7 +204,10 @@ impl Uplink {
                 Poll::Pending
             })
             .await;
-            if let Err(error) = self.0.lock().hand_over() {
+            let little = self.0.lock().take_little();
+            if let Some(batch) = little {
+                deliver(Batch::new(self, batch));
+            } else if let Err(error) = self.0.lock().hand_over() {
                 return error;
             }
         }
@@ -243,6 +252,17 @@ impl Inner {
         !self.waiting.is_empty() && self.in_flight < WINDOW
     }
 
+    /// All that waits, if it is little and nothing is before it that has not been dealt with.
+    fn take_little(&mut self) -> Option<Bytes> {
+        if self.in_flight > 0 || self.waiting_bytes > BUSY {
+            return None;
+        }
+        let batch = self.waiting.pop_front()?;
+        self.waiting_bytes -= batch.len();
+        self.in_flight += batch.len() + OVERHEAD;
+        Some(batch.freeze())
+    }
+
     fn hand_over(&mut self) -> Result<(), BackboneError> {
         let Inner { link, waiting, waiting_bytes, in_flight, .. } = self;
         let mut last = None;
@@ -282,7 +302,19 @@ fn packet(batch: Bytes) -> Packet {
     Packet::Publish(Publish::new(Bytes::from_static(LANE.as_bytes()), batch, false), None)
 }
 
-impl Iterator for Batch {
+impl<'a> Batch<'a> {
+    fn new(uplink: &'a Uplink, frames: Bytes) -> Self {
+        Self { uplink, size: frames.len(), rest: frames }
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.uplink.release(self.size + OVERHEAD);
+    }
+}
+
+impl Iterator for Batch<'_> {
     type Item = Bytes;
 
     /// The next frame. Whoever keeps it keeps no more than twice its size.
@@ -299,13 +331,9 @@ impl Downlink {
     ///
     /// # Errors
     /// When the router has gone.
-    pub async fn next(&mut self) -> Result<Option<Batch>, BackboneError> {
+    pub async fn next(&mut self) -> Result<Option<Batch<'_>>, BackboneError> {
         match self.link.next().await? {
-            Some(Notification::Forward(forward)) => {
-                let rest = forward.publish.payload;
-                self.uplink.release(rest.len() + OVERHEAD);
-                Ok(Some(Batch { size: rest.len(), rest }))
-            }
+            Some(Notification::Forward(forward)) => Ok(Some(Batch::new(&self.uplink, forward.publish.payload))),
             Some(Notification::Unschedule) => {
                 self.link.ready()?;
                 Ok(None)
@@ -316,123 +344,4 @@ impl Downlink {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Ten times what the commit log keeps, from a producer that never looks back: all of it
-    /// arrives, in order.
-    #[tokio::test]
-    async fn a_slow_reader_loses_nothing() {
-        let (uplink, mut downlink) = start().unwrap();
-        let pump = tokio::spawn({
-            let uplink = uplink.clone();
-            async move { uplink.pump().await }
-        });
-        let total: u32 = 80;
-        let body = vec![7; 128 * 1024];
-        for number in 0..total {
-            uplink.push(|out| {
-                out.put_u32(number);
-                out.put_slice(&body);
-            });
-        }
-        let mut expected = 0;
-        while expected < total {
-            for frame in downlink.next().await.unwrap().into_iter().flatten() {
-                assert_eq!(frame[..4], expected.to_be_bytes(), "in order and without a gap");
-                assert_eq!(frame[4..], body);
-                expected += 1;
-            }
-            tokio::task::yield_now().await;
-        }
-        assert!(uplink.is_idle());
-        pump.abort();
-    }
-
-    #[tokio::test]
-    async fn what_waits_crosses_together_and_a_frame_that_is_kept_keeps_little_else() {
-        let (uplink, mut downlink) = start().unwrap();
-        let sizes = [10, 0, 300, 3 * BATCH, 20, BATCH, 5];
-        for size in sizes {
-            uplink.push(|out| out.put_bytes(u8::try_from(size % 251).unwrap(), size));
-        }
-        uplink.0.lock().hand_over().unwrap();
-        let mut batches = Vec::new();
-        while batches.iter().map(Vec::len).sum::<usize>() < sizes.len() {
-            let batch = downlink.next().await.unwrap();
-            batches.extend(batch.map(|batch| batch.collect::<Vec<Bytes>>()));
-        }
-        assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [4, 2, 1]);
-        let frames: Vec<Bytes> = batches.into_iter().flatten().collect();
-        assert_eq!(frames.iter().map(Bytes::len).collect::<Vec<_>>(), sizes);
-        for frame in frames {
-            let size = frame.len();
-            assert!(frame.iter().all(|byte| usize::from(*byte) == size % 251));
-            // The long ones are views of their batches, which the router's log keeps as well.
-            assert!(size >= BATCH || [0, 5].contains(&size) || frame.is_unique(), "{size}");
-        }
-    }
-
-    #[tokio::test]
-    async fn the_window_closes_and_opens() {
-        let (uplink, mut downlink) = start().unwrap();
-        let room = |uplink: &Uplink| uplink.has_room(Class::Ordinary);
-        assert!(room(&uplink));
-        for _ in 0..5 {
-            uplink.push(|out| out.put_bytes(0, 128 * 1024));
-        }
-        assert!(!room(&uplink), "more than the window waits");
-        uplink.0.lock().hand_over().unwrap();
-        assert_eq!(uplink.0.lock().waiting.len(), 1, "only the window's worth went to the router");
-        let mut seen = 0;
-        while seen < 4 {
-            seen += usize::from(downlink.next().await.unwrap().is_some());
-        }
-        assert!(room(&uplink));
-    }
-
-    /// Counts its wakes.
-    #[derive(Default)]
-    struct Sleeper(std::sync::atomic::AtomicUsize);
-
-    impl std::task::Wake for Sleeper {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        }
-    }
-
-    #[tokio::test]
-    async fn who_waits_for_room_is_woken_in_line_and_the_held_back_last() {
-        let (uplink, _downlink) = start().unwrap();
-        uplink.push(|out| out.put_bytes(0, WINDOW));
-        let sleepers: Vec<Arc<Sleeper>> = (0..8).map(|_| Arc::default()).collect();
-        let woken =
-            || -> Vec<usize> { sleepers.iter().map(|s| s.0.load(std::sync::atomic::Ordering::Relaxed)).collect() };
-        let mut places = [None; 8];
-        let mut wait = |number: usize| {
-            let waker = Waker::from(sleepers[number].clone());
-            let class = if number < 2 { Class::HeldBack } else { Class::Ordinary };
-            uplink.poll_room(&mut Context::from_waker(&waker), class, &mut places[number]).is_pending()
-        };
-        assert!((0..8).all(&mut wait), "there is no room");
-        // A little goes through: four of the ordinary ones are woken, in the order in which they came.
-        {
-            let mut inner = uplink.0.lock();
-            (inner.waiting_bytes, inner.in_flight) = (0, WINDOW + 10);
-        }
-        uplink.release(20);
-        assert_eq!(woken(), [0, 0, 1, 1, 1, 1, 0, 0]);
-        // One of them finds the room taken again; it keeps its place before those who have waited less.
-        uplink.0.lock().in_flight = WINDOW + 10;
-        assert!(wait(5) && wait(2));
-        uplink.release(20);
-        assert_eq!(woken(), [0, 0, 2, 1, 1, 2, 1, 1]);
-        // The held back come when the window is nearly empty.
-        uplink.0.lock().in_flight = WINDOW_HELD_BACK + 10;
-        uplink.release(5);
-        assert_eq!(woken()[..2], [0, 0]);
-        uplink.release(10);
-        assert_eq!(woken()[..2], [1, 1]);
-        assert!(uplink.0.lock().line.is_empty());
-    }
-}
+mod tests;
