@@ -10,8 +10,8 @@
 //! the window waits in the uplink; sessions stop reading their sockets while anything waits.
 //!
 //! What crosses is handed to another thread and handed back. Among many messages that adds little to
-//! what each of them costs; to one that is alone it would add more than all the rest. So a few that
-//! come while nothing is on its way are handed out by the uplink itself, and the order is kept.
+//! what each of them costs; to one that is alone it would add more than all the rest. So a batch that
+//! is all there is, is handed out by the uplink itself, and the order is kept.
 //!
 //! Sessions that wait for room stand in line and keep their place until they have been served: a
 //! thousand that have much to say cannot keep out the one that has little. Those that are held back
@@ -29,7 +29,7 @@ use std::task::{Context, Poll, Waker};
 
 /// Most bytes between uplink and downlink.
 const WINDOW: usize = 512 * 1024;
-/// With more than so much on its way the broker is busy; less does not cross if nothing is before it.
+/// With more than so much on its way the broker is busy.
 const BUSY: usize = 4 * 1024;
 /// What those may fill of it that send more than they may.
 const WINDOW_HELD_BACK: usize = WINDOW / 8;
@@ -191,8 +191,8 @@ impl Uplink {
         inner.waiting.is_empty() && inner.in_flight == 0
     }
 
-    /// Hands over what was pushed, until the router has gone: to the router, or to `deliver` while the broker is not
-    /// busy. Runs as a task of its own.
+    /// Hands over what was pushed, until the router has gone: to the router, or to `deliver` a batch that is all there
+    /// is. Runs as a task of its own.
     pub async fn pump(&self, mut deliver: impl FnMut(Batch<'_>)) -> BackboneError {
         loop {
             poll_fn(|context| {
@@ -204,8 +204,8 @@ impl Uplink {
                 Poll::Pending
             })
             .await;
-            let little = self.0.lock().take_little();
-            if let Some(batch) = little {
+            let only = self.0.lock().take_only();
+            if let Some(batch) = only {
                 deliver(Batch::new(self, batch));
             } else if let Err(error) = self.0.lock().hand_over() {
                 return error;
@@ -252,9 +252,9 @@ impl Inner {
         !self.waiting.is_empty() && self.in_flight < WINDOW
     }
 
-    /// All that waits, if it is little and nothing is before it that has not been dealt with.
-    fn take_little(&mut self) -> Option<Bytes> {
-        if self.in_flight > 0 || self.waiting_bytes > BUSY {
+    /// The batch that is all there is, if there is one.
+    fn take_only(&mut self) -> Option<Bytes> {
+        if self.in_flight > 0 || self.waiting.len() > 1 {
             return None;
         }
         let batch = self.waiting.pop_front()?;
