@@ -386,7 +386,7 @@ fn a_frame_above_the_limit_ends_the_connection_and_no_other() {
         assert!(matches!(code, None | Some(CloseCode::Size)), "{code:?}");
 
         let mut in_parts = Door::peer(&broker, version, "in-parts");
-        let part = [0xC0, 0].repeat(8 * 1024);
+        let part = publish(version, "rooms/lobby/agent/in-parts", &[b' '; 16 * 1024]);
         in_parts.frame(&part, Data::Binary, false);
         let sent = (0..5).try_for_each(|number| {
             let frame = Frame::message(part.clone(), OpCode::Data(Data::Continue), number == 4);
