@@ -346,25 +346,61 @@ fn frames_may_come_in_any_segments() {
     }
 }
 
-#[test]
-fn who_does_not_wait_for_the_upgrade_is_heard_all_the_same() {
-    let broker = Broker::start();
-    let mut stream = TcpStream::connect(broker.http).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let request = "GET /mqtt HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
-                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-                   Sec-WebSocket-Protocol: other\r\nSec-WebSocket-Protocol: v1, mqtt\r\n\r\n";
-    let said = [hello(V5, "alice"), subscribe(V5, "alice")].map(|packet| masked(&packet)).concat();
-    stream.write_all(&[request.as_bytes(), &said].concat()).unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\n") {
+/// The head of an answer.
+fn head(mut stream: &TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
         stream.read_exact(&mut byte).unwrap();
-        answer.push(byte[0]);
+        head.push(byte[0]);
     }
-    assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
-    let socket = WebSocket::from_raw_socket(stream, Role::Client, None);
-    Door { socket, bytes: VecDeque::new() }.is_in();
+    String::from_utf8(head).unwrap()
+}
+
+#[test]
+fn the_request_may_come_in_any_segments_and_need_not_be_waited_for() {
+    let broker = Broker::with(&["--message-burst=10000"], "");
+    let request = |target: &str| {
+        format!(
+            "GET {target} HTTP/1.1\r\nhost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Protocol: other\r\nSec-WebSocket-Protocol: v1, mqtt\r\n\r\n"
+        )
+    };
+    let said = [hello(V5, "alice"), subscribe(V5, "alice")].map(|packet| masked(&packet)).concat();
+    let open = |before: &str, segments: &[&[u8]]| {
+        let mut stream = TcpStream::connect(broker.http).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        if !before.is_empty() {
+            stream.write_all(before.as_bytes()).unwrap();
+            assert!(head(&stream).starts_with("HTTP/1.1 404 "), "there is no such page");
+        }
+        segments.iter().for_each(|segment| stream.write_all(segment).unwrap());
+        let answer = head(&stream);
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+        for wanted in [
+            "upgrade: websocket",
+            "connection: upgrade",
+            "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", // RFC 6455 §1.3
+            "sec-websocket-protocol: mqtt",
+        ] {
+            assert!(has_header(&answer, wanted), "{wanted}: {answer}");
+        }
+        let mut door = Door { socket: WebSocket::from_raw_socket(stream, Role::Client, None), bytes: VecDeque::new() };
+        door.is_in();
+        door.ping();
+    };
+    let page = "HEAD /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for (before, target) in [("", "/mqtt"), ("", "/mqtt?room=lobby"), (page, "/mqtt")] {
+        let request = request(target);
+        open(before, &[request.as_bytes(), &said]);
+        let all = [request.as_bytes(), &said].concat();
+        open(before, &[&all]);
+        for at in (1..all.len()).step_by(7) {
+            open(before, &[&all[..at], &all[at..]]);
+        }
+    }
 }
 
 #[test]

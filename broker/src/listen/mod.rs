@@ -11,7 +11,7 @@ use crate::hub::Hub;
 use crate::limits::memory::Level;
 pub use arrival::{Arrival, Transport};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,11 +47,11 @@ const RECOVERED: Duration = Duration::from_secs(1);
 /// With the address in words.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let bind = || {
-        let domain = socket2::Domain::for_address(address);
-        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
+        set_for_connections(&socket)?;
         socket.listen(BACKLOG)?;
         TcpListener::from_std(socket.into())
     };
@@ -62,6 +62,15 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         };
         io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{right}"))
     })
+}
+
+/// What holds for every connection: a socket that is accepted has what its listener has, and each call for each of them
+/// would cost.
+fn set_for_connections(listener: &Socket) -> io::Result<()> {
+    listener.set_tcp_nodelay(true)?;
+    listener.set_tcp_user_timeout(Some(TAKES_NOTHING))?;
+    listener.set_tcp_keepalive(&IS_THERE)?;
+    listener.set_tcp_notsent_lowat(NOT_SENT)
 }
 
 /// Accepts connections for one listener.
@@ -77,7 +86,7 @@ impl Acceptor {
         Self { listener, hub, failed_at: None }
     }
 
-    /// The next connection, without Nagle's delay, and where it comes from. A failure is said once
+    /// The next connection, and where it comes from. A failure is said once
     /// and waited out. It is mostly a lack of file descriptors: then the connection that is at the
     /// door for longest gives its own up for the one that waits, and who is inside stays.
     async fn accept(&mut self, transport: Transport) -> (TcpStream, Arrival) {
@@ -86,18 +95,6 @@ impl Acceptor {
                 Ok((stream, address)) => {
                     if self.failed_at.take_if(|failed_at| failed_at.elapsed() > RECOVERED).is_some() {
                         info!(%transport, "connections are accepted again");
-                    }
-                    if let Err(error) = stream.set_nodelay(true) {
-                        warn!(%error, "TCP_NODELAY cannot be set");
-                    }
-                    if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(TAKES_NOTHING)) {
-                        warn!(%error, "TCP_USER_TIMEOUT cannot be set");
-                    }
-                    if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&IS_THERE) {
-                        warn!(%error, "SO_KEEPALIVE cannot be set");
-                    }
-                    if let Err(error) = SockRef::from(&stream).set_tcp_notsent_lowat(NOT_SENT) {
-                        warn!(%error, "TCP_NOTSENT_LOWAT cannot be set");
                     }
                     self.hub.counters.sockets.add(1);
                     if self.hub.memory.level() == Level::Critical {
@@ -144,4 +141,24 @@ async fn handshake(
         None => hub.audit(Refused::gave_way(arrival.address)),
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::SockRef;
+
+    #[tokio::test]
+    async fn connections_have_what_their_listener_has() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (connected, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (_client, (stream, _)) = (connected.unwrap(), accepted.unwrap());
+        let socket = SockRef::from(&stream);
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(TAKES_NOTHING));
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(15));
+        assert_eq!(socket.tcp_notsent_lowat().unwrap(), NOT_SENT);
+    }
 }

@@ -79,7 +79,8 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; 32 * 1024]);
 }
 
-fn with_scratch<R>(use_it: impl FnOnce(&mut [u8]) -> R) -> R {
+/// Lends the buffer into which the thread reads.
+pub fn with_scratch<R>(use_it: impl FnOnce(&mut [u8]) -> R) -> R {
     SCRATCH.with_borrow_mut(|scratch| use_it(scratch))
 }
 

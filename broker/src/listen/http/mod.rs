@@ -55,8 +55,8 @@ pub struct Site {
     pub hsts: Duration,
 }
 
-/// Accepts for ever; each connection runs in its own task, and must send the headers of each request in the time
-/// that a CONNECT has.
+/// Accepts for ever; each connection runs in its own task, and must begin, and send the headers of each request, in
+/// the time that a CONNECT has.
 pub async fn serve(listener: TcpListener, site: Arc<Site>, face: Face, tls: Option<Arc<Tls>>) {
     let routes = routes(site.clone(), face);
     let mut acceptor = Acceptor::new(listener, site.hub.clone());
@@ -64,7 +64,7 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, face: Face, tls: Opti
         match tls.clone() {
             None => {
                 let (stream, arrival) = acceptor.accept(Transport::Ws).await;
-                drop(tokio::spawn(converse(stream, arrival, routes.clone(), site.hub.clone())));
+                drop(tokio::spawn(begin(stream, arrival, routes.clone(), site.clone(), face)));
             }
             Some(tls) => {
                 let (stream, arrival) = acceptor.accept(Transport::Wss).await;
@@ -72,6 +72,29 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, face: Face, tls: Opti
             }
         }
     }
+}
+
+async fn begin(stream: TcpStream, arrival: Arrival, routes: Router, site: Arc<Site>, face: Face) {
+    let stream = match face {
+        Face::Page => open_at_once(stream, &arrival, &site).await,
+        Face::Redirect(_) | Face::Admin => Some(stream),
+    };
+    if let Some(stream) = stream {
+        Box::pin(converse(stream, arrival, routes, site.hub.clone())).await;
+    }
+}
+
+/// Most connections to the page's port are for a WebSocket; those that are not are given back.
+async fn open_at_once(stream: TcpStream, arrival: &Arrival, site: &Site) -> Option<TcpStream> {
+    let open = websocket::open_at_once(stream, arrival, site);
+    let deadline = arrival.since + site.hub.limits.connect_timeout;
+    match arrival.place.as_ref()?.hold(tokio::time::timeout_at(deadline.into(), open)).await {
+        Some(Ok(Ok(stream))) => return stream,
+        Some(Ok(Err(error))) => debug!(%error, "HTTP connection ends"),
+        Some(Err(_)) => debug!("HTTP connection ends before it has begun"),
+        None => site.hub.audit(Refused::gave_way(arrival.address)),
+    }
+    None
 }
 
 async fn encrypt(stream: TcpStream, mut arrival: Arrival, tls: Arc<Tls>, routes: Router, hub: Arc<Hub>) {

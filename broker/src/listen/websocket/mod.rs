@@ -9,18 +9,33 @@ use crate::audit::{Refused, What};
 use crate::session;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{self, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::upgrade::Parts;
 use hyper_util::rt::TokioIo;
+use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use stream::ByteStream;
+use tokio::io::{AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tungstenite::handshake::server::create_response_with_body;
+use tungstenite::handshake::machine::TryParse;
+use tungstenite::handshake::server::{create_response_with_body, write_response};
 
 /// The subprotocol that a client must offer (MQTT-6.0.0-3).
 const SUBPROTOCOL: &str = "mqtt";
+/// An answer that opens one.
+const LARGEST_ANSWER: usize = 256;
+
+/// Why a request opens no WebSocket.
+enum Refusal {
+    /// In words: the page that asks must not.
+    Origin(String),
+    NoHandshake,
+    NoSubprotocol,
+}
 
 /// Answers a request for `/mqtt`.
 pub(super) async fn upgrade(
@@ -28,44 +43,99 @@ pub(super) async fn upgrade(
     Extension(arrival): Extension<Arrival>,
     mut request: Request,
 ) -> Response {
+    let answer = match accept(&request, &site) {
+        Ok(answer) => answer,
+        Err(refusal) => return refuse(refusal, &arrival, &site),
+    };
+    let upgraded = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        // Who goes before it has its answer needs none.
+        let Ok(upgraded) = upgraded.await else { return };
+        match upgraded.downcast::<TokioIo<TcpStream>>() {
+            Ok(Parts { io, read_buf, .. }) => {
+                let ahead = Bytes::copy_from_slice(&read_buf); // hyper's buffer would stay with it
+                open(io.into_inner(), ahead, arrival, &site);
+            }
+            Err(encrypted) => open(TokioIo::new(encrypted), Bytes::new(), arrival, &site),
+        }
+    });
+    answer.map(|()| Body::empty())
+}
+
+/// Opens a WebSocket if that is all that the first request on a connection asks for and all of it is there; gives
+/// the connection back, untouched, if not. A WebSocket has no request after its own, and what HTTP does for pages is
+/// half of what it takes to open one.
+pub(super) async fn open_at_once(
+    mut stream: TcpStream,
+    arrival: &Arrival,
+    site: &Site,
+) -> io::Result<Option<TcpStream>> {
+    let asked = poll_fn(|context| {
+        session::with_scratch(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            ready!(stream.poll_peek(context, &mut buffer))?;
+            Poll::Ready(io::Result::Ok(request_of(buffer.filled())))
+        })
+    });
+    let Some((request, length)) = asked.await? else { return Ok(Some(stream)) };
+    let Ok(answer) = accept(&request, site) else { return Ok(Some(stream)) };
+    // It is there, and now it is taken.
+    session::with_scratch(|scratch| stream.try_read(&mut scratch[..length]))?;
+    let mut head = Vec::with_capacity(LARGEST_ANSWER);
+    write_response(&mut head, &answer).map_err(io::Error::other)?;
+    stream.write_all(&head).await?;
+    open(stream, Bytes::new(), arrival.clone(), site);
+    Ok(None)
+}
+
+/// The request for a WebSocket that `bytes` begin with, and its length.
+fn request_of(bytes: &[u8]) -> Option<(http::Request<()>, usize)> {
+    if !bytes.starts_with(b"GET /mqtt HTTP/1.1\r\n") {
+        return None;
+    }
+    http::Request::try_parse(bytes).ok()?.map(|(length, request)| (request, length))
+}
+
+/// The answer to a request that opens a WebSocket.
+fn accept<T>(request: &http::Request<T>, site: &Site) -> Result<http::Response<()>, Refusal> {
     let headers = request.headers();
     let origin: Option<Vec<&str>> = headers.get_all(header::ORIGIN).iter().map(|value| value.to_str().ok()).collect();
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     // What is no text is no origin.
-    if let Err(why) = origin::judge(&origin.unwrap_or_else(|| vec![""]), host, site.is_private, &site.origins) {
-        let address = Some(arrival.address);
-        site.hub.audit(Refused { what: What::Http, why: &why, client: None, user: None, address });
-        return (StatusCode::FORBIDDEN, why + "\n").into_response();
+    origin::judge(&origin.unwrap_or_else(|| vec![""]), host, site.is_private, &site.origins)
+        .map_err(Refusal::Origin)?;
+    let mut answer = create_response_with_body(request, || ()).map_err(|_| Refusal::NoHandshake)?;
+    if !offers_mqtt(headers) {
+        return Err(Refusal::NoSubprotocol);
     }
-    let Ok(mut response) = create_response_with_body(&request, Body::empty) else {
-        let help = "this is MQTT over WebSocket: connect with an MQTT client and the subprotocol mqtt\n";
-        // RFC 9110 §15.5.22 and RFC 6455 §4.4 want these said.
-        let headers = [(header::UPGRADE, "websocket"), (header::SEC_WEBSOCKET_VERSION, "13")];
-        return (StatusCode::UPGRADE_REQUIRED, headers, help).into_response();
-    };
-    if !offers_mqtt(request.headers()) {
-        let help = "offer the WebSocket subprotocol mqtt (Sec-WebSocket-Protocol: mqtt)\n";
-        return (StatusCode::BAD_REQUEST, help).into_response();
-    }
-    response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
-    let (upgraded, hub) = (hyper::upgrade::on(&mut request), site.hub.clone());
-    let max = hub.limits.max_packet();
-    tokio::spawn(async move {
-        // Who goes before it has its answer needs none.
-        let Ok(upgraded) = upgraded.await else { return };
-        // Tasks of their own: this one would keep room for either for as long as it runs.
-        match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(Parts { io, read_buf, .. }) => {
-                let ahead = Bytes::copy_from_slice(&read_buf); // hyper's buffer would stay with it
-                drop(tokio::spawn(session::serve(ByteStream::new(io.into_inner(), ahead, max), arrival, hub)));
-            }
-            Err(encrypted) => {
-                let stream = ByteStream::new(TokioIo::new(encrypted), Bytes::new(), max);
-                drop(tokio::spawn(session::serve(stream, arrival, hub)));
-            }
+    answer.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    Ok(answer)
+}
+
+fn refuse(refusal: Refusal, arrival: &Arrival, site: &Site) -> Response {
+    match refusal {
+        Refusal::Origin(why) => {
+            let address = Some(arrival.address);
+            site.hub.audit(Refused { what: What::Http, why: &why, client: None, user: None, address });
+            (StatusCode::FORBIDDEN, why + "\n").into_response()
         }
-    });
-    response
+        Refusal::NoHandshake => {
+            let help = "this is MQTT over WebSocket: connect with an MQTT client and the subprotocol mqtt\n";
+            // RFC 9110 §15.5.22 and RFC 6455 §4.4 want these said.
+            let headers = [(header::UPGRADE, "websocket"), (header::SEC_WEBSOCKET_VERSION, "13")];
+            (StatusCode::UPGRADE_REQUIRED, headers, help).into_response()
+        }
+        Refusal::NoSubprotocol => {
+            let help = "offer the WebSocket subprotocol mqtt (Sec-WebSocket-Protocol: mqtt)\n";
+            (StatusCode::BAD_REQUEST, help).into_response()
+        }
+    }
+}
+
+/// Begins a session, in a task of its own: the one that was for HTTP would keep room for that for as long as it runs.
+fn open<S: session::Transport + 'static>(socket: S, ahead: Bytes, arrival: Arrival, site: &Site) {
+    let stream = ByteStream::new(socket, ahead, site.hub.limits.max_packet());
+    drop(tokio::spawn(session::serve(stream, arrival, site.hub.clone())));
 }
 
 fn offers_mqtt(headers: &HeaderMap) -> bool {
