@@ -13,8 +13,8 @@ const LARGEST_CONTROL: u64 = 125;
 pub(super) struct Frames {
     /// Of the frame of data that has begun, still to come.
     left: u32,
-    /// From the next byte on.
-    mask: [u8; 4],
+    /// From the next byte on, which is its lowest.
+    mask: u32,
     /// Of the message that has begun, if one has; at most `max`, with what is left of its frame.
     message: Option<u32>,
     /// The frame is the last of its message.
@@ -54,7 +54,7 @@ const fn protocol(why: &'static str) -> Violation {
 impl Frames {
     /// Of a client whose messages have `max` bytes at most.
     pub(super) fn new(max: u32) -> Self {
-        Self { left: 0, mask: [0; 4], message: None, is_last: false, max }
+        Self { left: 0, mask: 0, message: None, is_last: false, max }
     }
 
     /// Takes what can be taken of `bytes`, up to a Close or the beginning of a frame.
@@ -67,7 +67,7 @@ impl Frames {
             let length = bytes[used..].len().min(self.left as usize);
             if length > 0 {
                 unmask(&mut bytes[used..used + length], self.mask);
-                self.mask.rotate_left(length % 4);
+                self.mask = self.mask.rotate_right(8 * (length % 4) as u32);
                 bytes.copy_within(used..used + length, data);
                 (used, data) = (used + length, data + length);
                 self.left -= length as u32;
@@ -87,7 +87,7 @@ impl Frames {
                 Err(violation) => return Err(violation),
             };
             let begin = used + rest.position() as usize;
-            let mask = header.mask.unwrap_or_default();
+            let mask = u32::from_le_bytes(header.mask.unwrap_or_default());
             match kind {
                 OpCode::Data(_) => {
                     self.left = length as u32;
@@ -138,14 +138,13 @@ impl Frames {
 }
 
 /// §5.3; eight bytes at a time, which compilers make more of.
-fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
-    let [a, b, c, d] = mask;
-    let eight = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+fn unmask(bytes: &mut [u8], mask: u32) {
+    let twice = u64::from(mask) << 32 | u64::from(mask);
     let (eights, rest) = bytes.as_chunks_mut::<8>();
     for bytes in eights {
-        *bytes = (u64::from_ne_bytes(*bytes) ^ eight).to_ne_bytes();
+        *bytes = (u64::from_le_bytes(*bytes) ^ twice).to_le_bytes();
     }
-    for (byte, mask) in rest.iter_mut().zip(mask.into_iter().cycle()) {
+    for (byte, mask) in rest.iter_mut().zip(mask.to_le_bytes().into_iter().cycle()) {
         *byte ^= mask;
     }
 }
