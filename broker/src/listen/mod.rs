@@ -51,7 +51,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
-        set_for_connections(&socket)?;
+        set_for_connections(&socket);
         socket.listen(BACKLOG)?;
         TcpListener::from_std(socket.into())
     };
@@ -66,11 +66,17 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// What holds for every connection: a socket that is accepted has what its listener has, and each call for each of them
 /// would cost.
-fn set_for_connections(listener: &Socket) -> io::Result<()> {
-    listener.set_tcp_nodelay(true)?;
-    listener.set_tcp_user_timeout(Some(TAKES_NOTHING))?;
-    listener.set_tcp_keepalive(&IS_THERE)?;
-    listener.set_tcp_notsent_lowat(NOT_SENT)
+fn set_for_connections(listener: &Socket) {
+    for (option, set) in [
+        ("TCP_NODELAY", listener.set_tcp_nodelay(true)),
+        ("TCP_USER_TIMEOUT", listener.set_tcp_user_timeout(Some(TAKES_NOTHING))),
+        ("SO_KEEPALIVE", listener.set_tcp_keepalive(&IS_THERE)),
+        ("TCP_NOTSENT_LOWAT", listener.set_tcp_notsent_lowat(NOT_SENT)),
+    ] {
+        if let Err(error) = set {
+            warn!(%error, "{option} cannot be set");
+        }
+    }
 }
 
 /// Accepts connections for one listener.

@@ -27,8 +27,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tracing::debug;
 
-/// What hyper buffers of a request, headers and all; its least.
-const MAX_BUFFER: usize = 8 * 1024;
+/// The most of a request, headers and all: hyper's buffer, at its least.
+pub(super) const MAX_BUFFER: usize = 8 * 1024;
+/// The most headers of a request, as hyper has it.
+pub(super) const MAX_HEADERS: usize = 100;
 /// Requests of one connection; those beyond wait. A browser loads the page with a few, over several connections.
 const REQUESTS: Rate = Rate::per_second(10, 16);
 
@@ -55,8 +57,8 @@ pub struct Site {
     pub hsts: Duration,
 }
 
-/// Accepts for ever; each connection runs in its own task, and must begin, and send the headers of each request, in
-/// the time that a CONNECT has.
+/// Accepts for ever; each connection runs in its own task, and must send the headers of each request in the time
+/// that a CONNECT has.
 pub async fn serve(listener: TcpListener, site: Arc<Site>, face: Face, tls: Option<Arc<Tls>>) {
     let routes = routes(site.clone(), face);
     let mut acceptor = Acceptor::new(listener, site.hub.clone());
@@ -76,25 +78,31 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, face: Face, tls: Opti
 
 async fn begin(stream: TcpStream, arrival: Arrival, routes: Router, site: Arc<Site>, face: Face) {
     let stream = match face {
-        Face::Page => open_at_once(stream, &arrival, &site).await,
+        Face::Page => open_in_time(stream, &arrival, &site).await,
         Face::Redirect(_) | Face::Admin => Some(stream),
     };
     if let Some(stream) = stream {
+        // Most never need the room that this takes.
         Box::pin(converse(stream, arrival, routes, site.hub.clone())).await;
     }
 }
 
 /// Most connections to the page's port are for a WebSocket; those that are not are given back.
-async fn open_at_once(stream: TcpStream, arrival: &Arrival, site: &Site) -> Option<TcpStream> {
+async fn open_in_time(stream: TcpStream, arrival: &Arrival, site: &Site) -> Option<TcpStream> {
     let open = websocket::open_at_once(stream, arrival, site);
-    let deadline = arrival.since + site.hub.limits.connect_timeout;
-    match arrival.place.as_ref()?.hold(tokio::time::timeout_at(deadline.into(), open)).await {
+    let deadline = deadline(arrival, &site.hub);
+    match arrival.place.as_ref()?.hold(tokio::time::timeout_at(deadline, open)).await {
         Some(Ok(Ok(stream))) => return stream,
         Some(Ok(Err(error))) => debug!(%error, "HTTP connection ends"),
-        Some(Err(_)) => debug!("HTTP connection ends before it has begun"),
+        Some(Err(_)) => debug!("HTTP connection ends without a request"),
         None => site.hub.audit(Refused::gave_way(arrival.address)),
     }
     None
+}
+
+/// When the headers of the first request must be there.
+fn deadline(arrival: &Arrival, hub: &Hub) -> tokio::time::Instant {
+    (arrival.since + hub.limits.connect_timeout).into()
 }
 
 async fn encrypt(stream: TcpStream, mut arrival: Arrival, tls: Arc<Tls>, routes: Router, hub: Arc<Hub>) {
@@ -110,7 +118,8 @@ where
 {
     let (address, Some(place)) = (arrival.address, arrival.place.clone()) else { return };
     let service = TowerToHyperService::new(routes);
-    let is_first = AtomicBool::new(true);
+    let deadline = deadline(&arrival, &hub);
+    let is_first = &AtomicBool::new(true);
     let is_exempt = hub.limits.exempt.source(address.ip()).is_none();
     let (clock, meter) = (Clock::new(arrival.since), Mutex::new(Meter::default()));
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
@@ -140,9 +149,23 @@ where
         .max_buf_size(MAX_BUFFER)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    match place.hold(connection).await {
-        Some(Ok(())) => {}
-        Some(Err(error)) => debug!(%error, "HTTP connection ends"),
+    // hyper counts from when it has the connection, whatever time is gone by then.
+    let nothing_came = async {
+        tokio::time::sleep_until(deadline).await;
+        if !is_first.load(Ordering::Relaxed) {
+            std::future::pending().await
+        }
+    };
+    let conversation = async {
+        tokio::select! {
+            ended = connection => Some(ended),
+            () = nothing_came => None,
+        }
+    };
+    match place.hold(conversation).await {
+        Some(Some(Ok(()))) => {}
+        Some(Some(Err(error))) => debug!(%error, "HTTP connection ends"),
+        Some(None) => debug!("HTTP connection ends without a request"),
         None => hub.audit(Refused::gave_way(address)),
     }
 }

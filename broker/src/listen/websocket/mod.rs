@@ -4,7 +4,7 @@ mod frames;
 mod stream;
 
 use super::Arrival;
-use super::http::{Site, origin};
+use super::http::{MAX_BUFFER, MAX_HEADERS, Site, origin};
 use crate::audit::{Refused, What};
 use crate::session;
 use axum::body::Body;
@@ -72,7 +72,7 @@ pub(super) async fn open_at_once(
 ) -> io::Result<Option<TcpStream>> {
     let asked = poll_fn(|context| {
         session::with_scratch(|scratch| {
-            let mut buffer = ReadBuf::new(scratch);
+            let mut buffer = ReadBuf::new(&mut scratch[..MAX_BUFFER]);
             ready!(stream.poll_peek(context, &mut buffer))?;
             Poll::Ready(io::Result::Ok(request_of(buffer.filled())))
         })
@@ -93,7 +93,8 @@ fn request_of(bytes: &[u8]) -> Option<(http::Request<()>, usize)> {
     if !bytes.starts_with(b"GET /mqtt HTTP/1.1\r\n") {
         return None;
     }
-    http::Request::try_parse(bytes).ok()?.map(|(length, request)| (request, length))
+    let (length, request) = http::Request::try_parse(bytes).ok()??;
+    (request.headers().len() <= MAX_HEADERS).then_some((request, length))
 }
 
 /// The answer to a request that opens a WebSocket.
