@@ -11,6 +11,7 @@ use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_ra
 use crossterm::{cursor, execute};
 use ratatui::Frame;
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Size;
 use std::io::{self, Stdout, Write};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,13 +67,12 @@ impl Terminal {
         self.screen.draw(view).map(|_| ())
     }
 
-    /// Draws everything anew at the next frame.
+    /// Columns and rows.
     ///
     /// # Errors
     /// If the terminal has gone.
-    pub fn clear(&mut self) -> io::Result<()> {
-        self.check()?;
-        self.screen.clear()
+    pub fn size(&self) -> io::Result<Size> {
+        self.screen.size()
     }
 
     /// Puts a text into the clipboard, also through SSH (OSC 52); terminals may ignore it.

@@ -14,6 +14,7 @@ use monitor::source::{Given, Order, Source};
 use monitor::terminal::{self, Terminal};
 use monitor::view;
 use monitor::wire::Input;
+use ratatui::layout::Size;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -63,8 +64,6 @@ impl Tui {
         time: Option<Duration>,
     ) -> anyhow::Result<()> {
         let mut events = terminal::events()?;
-        let (width, height) = crossterm::terminal::size()?;
-        self.app.act(Action::Resize { width, height });
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let over = async {
@@ -82,7 +81,11 @@ impl Tui {
                 biased;
                 _ = signals.next() => return Ok(()),
                 () = &mut over => return Ok(()),
-                _ = look.tick() => terminal.check().context("the terminal has gone")?,
+                _ = look.tick() => {
+                    terminal.check().context("the terminal has gone")?;
+                    // Nothing tells of a change before keys are listened to.
+                    self.fit(terminal.size()?);
+                }
                 event = events.recv() => {
                     let Some(event) = event else { anyhow::bail!("the terminal gives no keys any more") };
                     if self.event(event.context("the terminal gives no keys")?, terminal) {
@@ -91,7 +94,10 @@ impl Tui {
                 }
                 () = tokio::time::sleep_until(next_frame), if stale => {
                     self.app.refresh();
-                    terminal.draw(|frame| view::draw(frame, &self.app.model, &self.app.ui))?;
+                    terminal.draw(|frame| {
+                        self.fit(frame.area().as_size());
+                        view::draw(frame, &self.app.model, &self.app.ui);
+                    })?;
                     stale = false;
                     next_frame = Instant::now() + FRAME;
                 }
@@ -102,6 +108,13 @@ impl Tui {
                     Given::End => return Ok(()), // why, the source tells at its end
                 },
             }
+        }
+    }
+
+    /// Takes the terminal's size over: what is drawn goes by what the terminal is now, not by what was told of it.
+    fn fit(&mut self, Size { width, height }: Size) {
+        if self.app.ui.size != (width, height) {
+            self.app.act(Action::Resize { width, height });
         }
     }
 
@@ -131,7 +144,10 @@ impl Tui {
         let effect = match event {
             Event::Key(key) => self.app.key(key),
             Event::Mouse(mouse) => self.app.mouse(mouse),
-            Event::Resize(width, height) => self.app.act(Action::Resize { width, height }),
+            Event::Resize(width, height) => {
+                self.fit(Size { width, height });
+                None
+            }
             // Anywhere else a pasted text would be pressed keys.
             Event::Paste(text) if self.app.ui.focus() == Focus::Prompt => {
                 for c in text.chars().filter(|c| !c.is_control()).take(LONGEST_PASTE) {
