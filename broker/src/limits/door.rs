@@ -13,6 +13,7 @@ use agent::access::source::{Exempt, Source};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -186,8 +187,9 @@ pub struct Place {
 }
 
 impl Place {
-    /// Goes on with `work`; `None` if the connection has to give way before it is done.
-    pub async fn hold<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    /// Goes on with `work`; `None` if the connection has to give way before it is done. By reference: what is handed
+    /// over by value is there twice.
+    pub async fn hold<T>(&self, work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         tokio::select! {
             biased;
             () = self.gives_way.notified() => None,

@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
@@ -138,7 +139,8 @@ async fn handshake(
     protocol: tls::Protocol,
     hub: &Hub,
 ) -> Option<tls::Client> {
-    match arrival.place.as_ref()?.hold(tls.handshake(stream, protocol, hub.limits.connect_timeout)).await {
+    let handshake = pin!(tls.handshake(stream, protocol, hub.limits.connect_timeout));
+    match arrival.place.as_ref()?.hold(handshake).await {
         Some(Ok(client)) => return Some(client),
         Some(Err(error)) => {
             let (why, address) = (error.to_string(), Some(arrival.address));

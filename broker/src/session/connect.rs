@@ -76,7 +76,7 @@ pub(super) async fn receive<S: Transport>(
     arrival: Arrival,
     place: &Place,
     hub: Arc<Hub>,
-) -> Option<Session<S>> {
+) -> Option<Box<Session<S>>> {
     let options =
         ConnectionOptions::new().maximum_packet_size_recv(hub.limits.max_packet()).receive_maximum(RECEIVE_MAXIMUM);
     let mut connection = Connection::<Server>::with_options(Version::Undetermined, options);
@@ -197,7 +197,8 @@ pub(super) async fn receive<S: Transport>(
     }
     debug!(client = %identity.id, from = %arrival, ?version, session_present, "connected");
     let (max_packet_out, receive_maximum) = (hello.max_packet, hello.receive_maximum);
-    let mut session = Session::new(socket, arrival.address, hub, connection, identity, outbox, admission);
+    let session = Session::new(socket, arrival.address, hub, connection, identity, outbox, admission);
+    let mut session = Box::new(session);
     session.max_packet_out = max_packet_out;
     session.max_in_flight = receive_maximum.min(MAX_IN_FLIGHT);
     session.will = will.map(Box::new);

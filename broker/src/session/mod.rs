@@ -18,6 +18,7 @@ mod packets;
 mod publishing;
 pub mod suspended;
 mod timer;
+mod transport;
 mod waiting;
 
 use crate::audit::{Refused, What};
@@ -45,20 +46,17 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use suspended::Suspended;
 use thin_vec::ThinVec;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncWriteExt, ReadBuf};
 use tokio::time::Sleep;
 use tracing::debug;
+pub use transport::Transport;
 use waiting::Waiting;
-
-/// What a session runs over: TCP, or a WebSocket that looks like a stream of bytes.
-pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Transport for T {}
 
 /// Bytes that may wait for a slow socket before the session stops reading from it and taking from
 /// its outbox.
@@ -97,6 +95,9 @@ fn read<'a, S: Transport>(
 
 /// Writes the last bytes, within limits, and closes.
 async fn write_last<S: Transport>(socket: &mut S, bytes: &[u8]) {
+    if !bytes.is_empty() {
+        socket.expect_end();
+    }
     let write = async {
         socket.write_all(bytes).await?;
         socket.shutdown().await
@@ -126,9 +127,9 @@ async fn let_in<S: Transport>(socket: S, mut arrival: Arrival, hub: Arc<Hub>) ->
     let (address, limit) = (arrival.address, hub.limits.connect_timeout);
     let deadline = arrival.since + limit;
     let receive = connect::receive(socket, arrival, &place, hub.clone());
-    let received = tokio::time::timeout_at(deadline.into(), receive);
+    let received = pin!(tokio::time::timeout_at(deadline.into(), receive));
     match place.hold(received).await {
-        Some(Ok(session)) => session.map(Box::new),
+        Some(Ok(session)) => session,
         Some(Err(_)) => {
             let why = format!("no CONNECT within {}", humantime::format_duration(limit));
             let (client, user, address) = (None, None, Some(address));

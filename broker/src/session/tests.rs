@@ -4,7 +4,7 @@ use agent::access::authorize::Rules;
 use agent::login::Login;
 use agent::login::files::Access;
 use agent::rooms::{Config, Rooms};
-use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, duplex};
 
 fn hub() -> Arc<Hub> {
     let limits = crate::config::default_limits();
@@ -54,6 +54,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Trap<S> {
         Pin::new(&mut self.0).poll_shutdown(context)
     }
 }
+
+impl Transport for Trap<DuplexStream> {}
 
 const CONNECT: &[u8] = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01x";
 

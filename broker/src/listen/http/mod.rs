@@ -6,10 +6,12 @@ mod page;
 mod status;
 
 use super::tls::{Protocol, Tls};
-use super::{Acceptor, Arrival, Transport, websocket};
+use super::websocket::{self, First};
+use super::{Acceptor, Arrival, Transport};
 use crate::audit::Refused;
 use crate::hub::Hub;
 use crate::limits::pace::{Clock, Meter, Rate};
+use crate::session;
 use axum::Router;
 use axum::middleware;
 use axum::routing::{any, get};
@@ -20,6 +22,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 pub use origin::Origin;
 use parking_lot::Mutex;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -66,7 +69,13 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, face: Face, tls: Opti
         match tls.clone() {
             None => {
                 let (stream, arrival) = acceptor.accept(Transport::Ws).await;
-                drop(tokio::spawn(begin(stream, arrival, routes.clone(), site.clone(), face)));
+                let begin = Box::pin(begin(stream, arrival, routes.clone(), site.clone(), face));
+                // What begins a connection is gone while it lasts.
+                drop(tokio::spawn(async {
+                    if let Some(served) = begin.await {
+                        served.await;
+                    }
+                }));
             }
             Some(tls) => {
                 let (stream, arrival) = acceptor.accept(Transport::Wss).await;
@@ -76,23 +85,23 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, face: Face, tls: Opti
     }
 }
 
-async fn begin(stream: TcpStream, arrival: Arrival, routes: Router, site: Arc<Site>, face: Face) {
-    let stream = match face {
-        Face::Page => open_in_time(stream, &arrival, &site).await,
-        Face::Redirect(_) | Face::Admin => Some(stream),
-    };
-    if let Some(stream) = stream {
-        // Most never need the room that this takes.
-        Box::pin(converse(stream, arrival, routes, site.hub.clone())).await;
-    }
-}
+/// A connection as it is served to its end.
+type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Most connections to the page's port are for a WebSocket; those that are not are given back.
-async fn open_in_time(stream: TcpStream, arrival: &Arrival, site: &Site) -> Option<TcpStream> {
-    let open = websocket::open_at_once(stream, arrival, site);
-    let deadline = deadline(arrival, &site.hub);
-    match arrival.place.as_ref()?.hold(tokio::time::timeout_at(deadline, open)).await {
-        Some(Ok(Ok(stream))) => return stream,
+/// Waits for the first request. Most that come to the page's port are for a WebSocket.
+async fn begin(stream: TcpStream, arrival: Arrival, routes: Router, site: Arc<Site>, face: Face) -> Option<Served> {
+    let hub = site.hub.clone();
+    if !matches!(face, Face::Page) {
+        return Some(Box::pin(converse(stream, arrival, routes, hub)));
+    }
+    let opened = {
+        let open = websocket::open_at_once(stream, &site);
+        let open = pin!(tokio::time::timeout_at(deadline(&arrival, &hub), open));
+        arrival.place.as_ref()?.hold(open).await
+    };
+    match opened {
+        Some(Ok(Ok(First::WebSocket(stream)))) => return Some(Box::pin(session::serve(stream, arrival, hub))),
+        Some(Ok(Ok(First::Other(stream)))) => return Some(Box::pin(converse(stream, arrival, routes, hub))),
         Some(Ok(Err(error))) => debug!(%error, "HTTP connection ends"),
         Some(Err(_)) => debug!("HTTP connection ends without a request"),
         None => site.hub.audit(Refused::gave_way(arrival.address)),
@@ -162,7 +171,7 @@ where
             () = nothing_came => None,
         }
     };
-    match place.hold(conversation).await {
+    match place.hold(pin!(conversation)).await {
         Some(Some(Ok(()))) => {}
         Some(Some(Err(error))) => debug!(%error, "HTTP connection ends"),
         Some(None) => debug!("HTTP connection ends without a request"),

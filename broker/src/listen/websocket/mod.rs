@@ -62,14 +62,17 @@ pub(super) async fn upgrade(
     answer.map(|()| Body::empty())
 }
 
-/// Opens a WebSocket if that is all that the first request on a connection asks for and all of it is there; gives
-/// the connection back, untouched, if not. A WebSocket has no request after its own, and what HTTP does for pages is
-/// half of what it takes to open one.
-pub(super) async fn open_at_once(
-    mut stream: TcpStream,
-    arrival: &Arrival,
-    site: &Site,
-) -> io::Result<Option<TcpStream>> {
+/// What the first request on a connection is for.
+pub(super) enum First {
+    /// Opened, all that there was in it.
+    WebSocket(ByteStream<TcpStream>),
+    /// Anything else; the connection is untouched.
+    Other(TcpStream),
+}
+
+/// Opens a WebSocket if that is all that the first request on a connection asks for and all of it is there. A
+/// WebSocket has no request after its own, and what HTTP does for pages is half of what it takes to open one.
+pub(super) async fn open_at_once(mut stream: TcpStream, site: &Site) -> io::Result<First> {
     let asked = poll_fn(|context| {
         session::with_scratch(|scratch| {
             let mut buffer = ReadBuf::new(&mut scratch[..MAX_BUFFER]);
@@ -77,15 +80,14 @@ pub(super) async fn open_at_once(
             Poll::Ready(io::Result::Ok(request_of(buffer.filled())))
         })
     });
-    let Some((request, length)) = asked.await? else { return Ok(Some(stream)) };
-    let Ok(answer) = accept(&request, site) else { return Ok(Some(stream)) };
+    let Some((request, length)) = asked.await? else { return Ok(First::Other(stream)) };
+    let Ok(answer) = accept(&request, site) else { return Ok(First::Other(stream)) };
     // It is there, and now it is taken.
     session::with_scratch(|scratch| stream.try_read(&mut scratch[..length]))?;
     let mut head = Vec::with_capacity(LARGEST_ANSWER);
     write_response(&mut head, &answer).map_err(io::Error::other)?;
     stream.write_all(&head).await?;
-    open(stream, Bytes::new(), arrival.clone(), site);
-    Ok(None)
+    Ok(First::WebSocket(ByteStream::new(stream, Bytes::new(), site.hub.limits.max_packet())))
 }
 
 /// The request for a WebSocket that `bytes` begin with, and its length.

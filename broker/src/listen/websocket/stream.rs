@@ -1,6 +1,7 @@
 //! A WebSocket as a stream of bytes.
 
 use super::frames::{self, Frames, Said, Taken, Violation};
+use crate::session::Transport;
 use bytes::{Buf, Bytes};
 use std::cell::RefCell;
 use std::io;
@@ -18,7 +19,7 @@ thread_local! {
 }
 
 /// What is read of it is what comes in binary messages; what is written goes out in one.
-pub(super) struct ByteStream<S> {
+pub(in crate::listen) struct ByteStream<S> {
     socket: S,
     frames: Frames,
     /// Read from the socket, not yet taken: the beginning of a frame.
@@ -31,7 +32,7 @@ pub(super) struct ByteStream<S> {
     is_closing: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> ByteStream<S> {
+impl<S: Transport> ByteStream<S> {
     /// Of a socket from which `ahead` has been read, and on which messages have `max` bytes at most.
     pub(super) fn new(socket: S, ahead: Bytes, max: u32) -> Self {
         let frames = Frames::new(max);
@@ -107,7 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ByteStream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ByteStream<S> {
+impl<S: Transport> AsyncRead for ByteStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -140,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ByteStream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ByteStream<S> {
+impl<S: Transport> AsyncWrite for ByteStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_unsent(context))?;
         if self.is_closing {
@@ -165,8 +166,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ByteStream<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.start_close(Some(CloseCode::Normal));
+        if self.control.is_some() {
+            self.socket.expect_end();
+        }
         // An error is that the other side closed first.
         self.poll_flush(context).map(|_| Ok(()))
+    }
+}
+
+impl<S: Transport> Transport for ByteStream<S> {
+    fn expect_end(&self) {
+        self.socket.expect_end();
     }
 }
 
