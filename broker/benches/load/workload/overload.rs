@@ -16,16 +16,38 @@ const AT_ONCE: usize = 64;
 const UNAVAILABLE: u8 = 3;
 /// What a sender has to say is sent so often.
 const TICK: Duration = Duration::from_millis(100);
-/// Offered, of what is relayed when everybody waits for the last message. Messages that come together cost less than
-/// half of such, so this is about twice of what the broker can do.
-const FLOOD: f64 = 5.0;
+/// Offered at first, of what is relayed when everybody waits for the last message: messages that come together cost less
+/// than half of such.
+const FIRST_FLOOD: f64 = 5.0;
+/// Offered at last, of what is relayed of it.
+const FLOOD: f64 = 2.0;
+/// More than asked for by what the last flood came to, so that the next one is enough.
+const MORE: f64 = 1.15;
+const MOST_FLOODS: usize = 4;
 
 pub async fn run(load: &Load) -> Result<Vec<Phase>> {
     let pairs = relay::pairs(&load.site, relay::ROOMS).await?;
     let (newcomers, pairs) = full(load, pairs).await?;
     let (closed, pairs) = relay::phase(load, &load.site, pairs, Pace::Answer, String::new()).await?;
     let capacity = closed.figures.iter().find(|(name, _)| name == "messages/s").context("no rate")?.1;
-    Ok(vec![newcomers, flooded(load, pairs, capacity).await?])
+    let mut flood = flooded(load, pairs, FIRST_FLOOD * capacity).await?;
+    for _ in 1..MOST_FLOODS {
+        if flood.ratio >= FLOOD {
+            break;
+        }
+        flood = flooded(load, flood.pairs, flood.offered * FLOOD / flood.ratio * MORE).await?;
+    }
+    Ok(vec![newcomers, flood.phase])
+}
+
+/// What became of more messages than there can be.
+struct Flood {
+    phase: Phase,
+    pairs: Vec<Pair>,
+    /// A second.
+    offered: f64,
+    /// Offered, of what was relayed.
+    ratio: f64,
 }
 
 /// Every place is taken, and those inside talk on a clock, while as many again want to come in.
@@ -66,47 +88,53 @@ async fn knock(site: &Site, id: &str) -> Result<()> {
 }
 
 /// One peer of each room speaks, whatever the broker can do.
-async fn flooded(load: &Load, pairs: Vec<Pair>, capacity: f64) -> Result<Phase> {
+async fn flooded(load: &Load, pairs: Vec<Pair>, rate: f64) -> Result<Flood> {
     let rooms = pairs.len();
-    let each_tick = (FLOOD * capacity * TICK.as_secs_f64() / rooms as f64).ceil() as usize;
+    let each_tick = (rate * TICK.as_secs_f64() / rooms as f64).ceil() as usize;
     let ticks = (load.measured.as_secs_f64() / TICK.as_secs_f64()) as usize;
     let wanted = each_tick * ticks;
     let (took, failures) = (Arc::new(Samples::default()), Failures::default());
     let mut tasks = JoinSet::new();
     let before = load.moment()?;
     for Pair { mut a, mut b } in pairs {
-        let site = load.site.clone();
+        let (site, took) = (load.site.clone(), took.clone());
         tasks.spawn(async move {
-            let mut clock = interval(TICK); // one that has been held up catches up
-            for _ in 0..ticks {
-                clock.tick().await;
-                (0..each_tick).for_each(|_| a.prepare(&site, Kind::Candidate));
-                a.settle().await?;
-            }
-            Ok(())
-        });
-        let took = took.clone();
-        tasks.spawn(async move {
-            for number in 0..wanted {
-                let heard = timeout(PATIENCE, b.hear_kind(Kind::Candidate)).await;
-                took.add(heard.with_context(|| format!("{} of {wanted} messages did not come", wanted - number))??);
-            }
-            Ok(())
+            let speak = async {
+                let mut clock = interval(TICK); // one that has been held up catches up
+                for _ in 0..ticks {
+                    clock.tick().await;
+                    (0..each_tick).for_each(|_| a.prepare(&site, Kind::Candidate));
+                    a.settle().await?;
+                }
+                anyhow::Ok(())
+            };
+            let listen = async {
+                for number in 0..wanted {
+                    let heard = timeout(PATIENCE, b.hear_kind(Kind::Candidate)).await;
+                    took.add(heard.with_context(|| format!("{} of {wanted} messages did not come", wanted - number))??);
+                }
+                Ok(())
+            };
+            tokio::try_join!(speak, listen)?;
+            anyhow::Ok(Pair { a, b })
         });
     }
+    let mut pairs = Vec::with_capacity(rooms);
     while let Some(done) = tasks.join_next().await {
-        if let Err(error) = done.expect("no task panics") {
-            failures.add(&error);
+        match done.expect("no task panics") {
+            Ok(pair) => pairs.push(pair),
+            Err(error) => failures.add(&error),
         }
     }
     let cost = before.until_now(load.server)?;
     failures.none()?;
     let mut phase = Phase::new("twice the messages that there can be");
     let offered = (wanted * rooms) as f64 / load.measured.as_secs_f64();
+    let ratio = offered * cost.seconds / (wanted * rooms) as f64;
     phase.figure("offered/s", offered);
-    phase.figure("offered/relayed", offered * cost.seconds / (wanted * rooms) as f64);
+    phase.figure("offered/relayed", ratio);
     phase.cost(&cost, wanted * rooms, "message");
     phase.figure("lost", 0.0);
     phase.latency(&took);
-    Ok(phase)
+    Ok(Flood { phase, pairs, offered, ratio })
 }
