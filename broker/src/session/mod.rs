@@ -337,6 +337,12 @@ impl<S: Transport> Session<S> {
                 Taken::Enough => true,
                 Taken::All => false,
             };
+            // Before anything is written: what is answered then goes out with what was there, and who says goodbye
+            // hears nothing more.
+            let read = self.poll_read(context, now);
+            if let Poll::Ready(Err(end)) = read {
+                return Poll::Ready(end);
+            }
             let is_written = match self.poll_write(context) {
                 Poll::Ready(Err(error)) => {
                     debug!(client = %self.who.id, %error, "cannot write");
@@ -345,18 +351,14 @@ impl<S: Transport> Session<S> {
                 Poll::Ready(Ok(())) => true,
                 Poll::Pending => false,
             };
-            match self.poll_read(context, now) {
-                Poll::Ready(Ok(())) if self.stash.is_none() => {}
+            match read {
                 // It has more to say than fits in its turn.
-                Poll::Ready(Ok(())) => break,
-                Poll::Ready(Err(end)) => return Poll::Ready(end),
+                Poll::Ready(_) if self.stash.is_some() => break,
+                Poll::Ready(_) => {}
                 // The socket may take more, and there may be more.
                 Poll::Pending if is_enough && is_written => {}
-                Poll::Pending => {
-                    // What was just handled may have answers that go out now; what is left
-                    // unwritten waits for the socket.
-                    return self.poll_timer(context, now);
-                }
+                // What is left unwritten waits for the socket.
+                Poll::Pending => return self.poll_timer(context, now),
             }
         }
         // A client that never stops talking does not outlast its token by it.

@@ -4,6 +4,7 @@ use agent::access::authorize::Rules;
 use agent::login::Login;
 use agent::login::files::Access;
 use agent::rooms::{Config, Rooms};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, duplex};
 
 fn hub() -> Arc<Hub> {
@@ -29,29 +30,39 @@ fn arrival(hub: &Hub) -> Arrival {
     Arrival::new(address, crate::listen::Transport::Tcp, hub.door.arrive(address.ip()))
 }
 
-/// A socket that panics when it is read from for the second time.
-struct Trap<S>(S, u32);
+/// A socket that counts, and panics when it has been read from as often as it may be.
+struct Trap<S> {
+    socket: S,
+    reads_left: u32,
+    writes: Arc<AtomicUsize>,
+}
+
+impl<S> Trap<S> {
+    fn new(socket: S, reads_left: u32) -> Self {
+        Self { socket, reads_left, writes: Arc::default() }
+    }
+}
 
 impl<S: AsyncRead + Unpin> AsyncRead for Trap<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.0).poll_read(context, into))?;
-        self.1 += 1;
-        assert!(self.1 < 2, "the trap closes");
+        ready!(Pin::new(&mut self.socket).poll_read(context, into))?;
+        self.reads_left = self.reads_left.checked_sub(1).expect("the trap closes");
         Poll::Ready(Ok(()))
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Trap<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.socket).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+        Pin::new(&mut self.socket).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        Pin::new(&mut self.socket).poll_shutdown(context)
     }
 }
 
@@ -63,7 +74,7 @@ const CONNECT: &[u8] = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01x";
 async fn a_session_that_panics_gives_its_place_up() {
     let hub = hub();
     let (mut client, server) = duplex(1024);
-    let session = tokio::spawn(serve(Trap(server, 0), arrival(&hub), hub.clone()));
+    let session = tokio::spawn(serve(Trap::new(server, 1), arrival(&hub), hub.clone()));
     client.write_all(CONNECT).await.unwrap();
     let mut connack = [0; 4];
     client.read_exact(&mut connack).await.unwrap();
@@ -72,6 +83,22 @@ async fn a_session_that_panics_gives_its_place_up() {
     client.write_all(&[0xC0, 0]).await.unwrap();
     assert!(session.await.unwrap_err().is_panic());
     assert_eq!((hub.sessions(), hub.switchboard.lock().census().connected), (0, 0));
+}
+
+#[tokio::test]
+async fn who_says_all_at_once_is_answered_at_once() {
+    const SUBSCRIBE: &[u8] = b"\x82\x10\x00\x07\x00\x0brooms/+/x/+\x00";
+    const PINGREQ: &[u8] = &[0xC0, 0];
+    let hub = hub();
+    let (mut client, server) = duplex(1024);
+    let server = Trap::new(server, 1);
+    let writes = server.writes.clone();
+    client.write_all(&[CONNECT, SUBSCRIBE, PINGREQ].concat()).await.unwrap();
+    tokio::spawn(serve(server, arrival(&hub), hub.clone()));
+    let mut answer = [0; 11];
+    client.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, [0x20, 2, 0, 0, 0x90, 3, 0, 7, 0, 0xD0, 0]);
+    assert_eq!(writes.load(Ordering::Relaxed), 1, "CONNACK, SUBACK and PINGRESP go together");
 }
 
 #[test]
