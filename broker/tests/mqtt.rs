@@ -283,6 +283,29 @@ fn all_that_waits_at_once_comes_and_nothing_else_has_to_happen_first() {
 }
 
 #[test]
+fn who_wants_a_part_of_its_inbox_gets_that_part() {
+    let broker = Broker::with(&[], "");
+    for version in BOTH {
+        let [mut alice, mut bob] = ["alice", "bob"].map(|name| Client::connect(&broker, version, name));
+        alice.subscribe("rooms/lobby/alice/agent", 1);
+        bob.subscribe("rooms/+/bob/alice", 1);
+        alice.publish("rooms/lobby/agent/alice", r#"{"type":"join"}"#, 1);
+        bob.publish("rooms/lobby/agent/bob", r#"{"type":"join"}"#, 1);
+        for answer in ["created", "arrived"] {
+            let payload = String::from_utf8(alice.message().payload).unwrap();
+            assert!(payload.contains(&format!(r#""type":"{answer}""#)), "{payload}");
+        }
+        bob.publish("rooms/lobby/alice/bob", r#"{"type":"ready"}"#, 1);
+        alice.publish("rooms/lobby/bob/alice", r#"{"type":"offer"}"#, 1);
+        assert_eq!(bob.message().topic, "rooms/lobby/bob/alice", "and nothing of the agent's before");
+        alice.nothing();
+        for client in [alice, bob] {
+            client.disconnect();
+        }
+    }
+}
+
+#[test]
 fn retain_handling_and_retain_as_published() {
     let broker = Broker::with(&[], OPEN);
     let mut sender = Client::connect(&broker, V5, "sender");

@@ -106,6 +106,24 @@ impl<'a> Topic<'a> {
     /// # Errors
     /// Which rule of the grammar the topic breaks.
     pub fn parse(topic: &'a str) -> Result<Self, TopicError> {
+        let parsed = Self::split(topic)?;
+        RoomId::check(parsed.room())?;
+        match parsed {
+            Topic::ToAgent { from: peer, .. } | Topic::FromAgent { to: peer, .. } => PeerId::check(peer)?,
+            Topic::Signal { to, from, .. } => {
+                PeerId::check(to)?;
+                PeerId::check(from)?;
+            }
+            Topic::State { .. } | Topic::Events { .. } | Topic::Control { .. } => {}
+        }
+        Ok(parsed)
+    }
+
+    /// Takes a topic apart whose names have been judged before, and are not again.
+    ///
+    /// # Errors
+    /// If it has no shape of the grammar.
+    pub fn split(topic: &'a str) -> Result<Self, TopicError> {
         let mut levels = levels(topic);
         let first = levels.next().unwrap_or_default();
         if first != ROOMS && first != CONTROL {
@@ -116,25 +134,14 @@ impl<'a> Topic<'a> {
         if levels.next().is_some() {
             return Err(TopicError::Shape);
         }
-        RoomId::check(room)?;
         match (first, third, fourth) {
             (CONTROL, None, None) => Ok(Topic::Control { room }),
             (ROOMS, None, None) => Ok(Topic::State { room }),
             (ROOMS, Some(EVENTS), None) => Ok(Topic::Events { room }),
             (ROOMS, Some(AGENT), Some(AGENT)) => Err(TopicError::Shape),
-            (ROOMS, Some(AGENT), Some(from)) => {
-                PeerId::check(from)?;
-                Ok(Topic::ToAgent { room, from })
-            }
-            (ROOMS, Some(to), Some(AGENT)) => {
-                PeerId::check(to)?;
-                Ok(Topic::FromAgent { room, to })
-            }
-            (ROOMS, Some(to), Some(from)) => {
-                PeerId::check(to)?;
-                PeerId::check(from)?;
-                Ok(Topic::Signal { room, to, from })
-            }
+            (ROOMS, Some(AGENT), Some(from)) => Ok(Topic::ToAgent { room, from }),
+            (ROOMS, Some(to), Some(AGENT)) => Ok(Topic::FromAgent { room, to }),
+            (ROOMS, Some(to), Some(from)) => Ok(Topic::Signal { room, to, from }),
             _ => Err(TopicError::Shape),
         }
     }
@@ -213,6 +220,11 @@ impl Inbox {
             }
         };
         Some(Self { room, from })
+    }
+
+    /// Whether it is all of the inbox: every room, and whoever speaks.
+    pub fn is_whole(&self) -> bool {
+        self.room.is_none() && self.from.is_none()
     }
 
     /// Whether a signal in `room` that `from` sent (a peer or `agent`) is wanted here.
@@ -294,6 +306,26 @@ mod tests {
         ] {
             assert_eq!(Inbox::parse(foreign, &me()), None, "{foreign}");
         }
+    }
+
+    #[test]
+    fn what_is_all_of_an_inbox_matches_all_that_is_in_it() {
+        let parts = ["+", "#", "rooms", "lobby", "alice", "bob", "agent"];
+        let of = |len| (0..len).fold(vec![String::new()], |filters, _| longer(&filters, &parts));
+        let whole = |filter: &String| Inbox::parse(filter, &me()).is_some_and(|inbox| inbox.is_whole());
+        let found: Vec<String> = (1..=5).flat_map(of).filter(whole).collect();
+        assert_eq!(found, ["rooms/+/alice/+", "rooms/+/alice/#", "rooms/+/alice/+/#"]);
+        for (filter, from) in found.iter().flat_map(|filter| [(filter, "bob"), (filter, AGENT)]) {
+            assert!(crate::filter::matches(filter, &format!("rooms/lobby/alice/{from}")), "{filter}");
+        }
+    }
+
+    /// Every one of these with every one of those behind it.
+    fn longer(filters: &[String], parts: &[&str]) -> Vec<String> {
+        let join = |filter: &String, part: &&str| {
+            if filter.is_empty() { part.to_string() } else { format!("{filter}/{part}") }
+        };
+        filters.iter().flat_map(|filter| parts.iter().map(move |part| join(filter, part))).collect()
     }
 
     #[test]

@@ -16,6 +16,7 @@ use bytes::BytesMut;
 use mqtt_protocol_core::mqtt::Version;
 use mqtt_protocol_core::mqtt::packet::{GenericPacket, Packet, Property, RetainHandling, SubEntry};
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, PubrecReasonCode};
+use protocol::topic::Inbox;
 use protocol::{ErrorCode, PeerMessage, Topic, filter};
 use std::time::Instant;
 
@@ -247,6 +248,7 @@ impl<S: Transport> Session<S> {
                         no_local: options.nl(),
                         retain_as_published: options.rap(),
                         id,
+                        is_inbox: Inbox::parse(filter, &self.who.id).is_some_and(|inbox| inbox.is_whole()),
                     };
                     let is_new = switchboard.subscribe(&self.who.id, subscription.clone());
                     let wants_retained = match options.rh() {

@@ -95,7 +95,8 @@ impl Switchboard {
 
     fn publish(&mut self, message: Message, now: Now) {
         let topic = message.shared_topic();
-        match Topic::parse(&topic) {
+        // Access has judged its names.
+        match Topic::split(&topic) {
             Ok(Topic::ToAgent { room, from }) => {
                 self.show(&message, now);
                 let Ok(from) = PeerId::new(from) else { return };
@@ -280,7 +281,7 @@ impl Switchboard {
         }
     }
 
-    /// Delivers to the one client that the topic names. What it does not listen to is dropped.
+    /// Delivers to the one client whose inbox the topic is in. What it does not listen to is dropped.
     fn deliver_to_inbox(&mut self, to: &str, message: Message, now: Now) {
         if !self.put_into_inbox(to, message, now) {
             self.counters.dropped.add(1);
@@ -291,7 +292,8 @@ impl Switchboard {
         let Some(client) = self.clients.get_mut(to).filter(|client| client.role == Role::Peer) else { return false };
         let mut qos = None;
         let mut subscriptions = Vec::new();
-        for own in client.subscriptions.iter().filter(|own| filter::matches(&own.filter, message.topic())) {
+        let topic = message.topic();
+        for own in client.subscriptions.iter().filter(|own| own.is_inbox || filter::matches(&own.filter, topic)) {
             qos = qos.max(Some(own.qos));
             subscriptions.extend(own.id);
         }

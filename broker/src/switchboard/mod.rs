@@ -64,11 +64,20 @@ pub struct Subscription {
     pub retain_as_published: bool,
     /// Subscription identifier.
     pub id: Option<u32>,
+    /// It is the whole inbox of the client that has it, as nearly all are, and nothing in there need be compared.
+    pub is_inbox: bool,
 }
 
 impl Default for Subscription {
     fn default() -> Self {
-        Self { filter: "".into(), qos: Qos::AtMostOnce, no_local: false, retain_as_published: false, id: None }
+        Self {
+            filter: "".into(),
+            qos: Qos::AtMostOnce,
+            no_local: false,
+            retain_as_published: false,
+            id: None,
+            is_inbox: false,
+        }
     }
 }
 
