@@ -11,10 +11,11 @@ use bytestring::ByteString;
 use protocol::{ErrorCode, PeerId};
 
 /// Quality of service, MQTT 4.3.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Qos {
     /// At most once.
+    #[default]
     AtMostOnce,
     /// At least once.
     AtLeastOnce,

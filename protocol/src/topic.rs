@@ -263,7 +263,9 @@ mod tests {
         for shape in ["rooms", "control", "rooms/a/b", "rooms/a/b/c/d", "control/a/b", "rooms/a/agent/agent"] {
             assert_eq!(Topic::parse(shape), Err(TopicError::Shape), "{shape}");
         }
-        for name in ["rooms/", "rooms//alice/bob", "rooms/a/b/", "rooms/a//b", "rooms/+/b/c", "control/#"] {
+        let names = ["rooms/", "rooms//alice/bob", "rooms/a/b/", "rooms/a//b", "rooms/+/b/c", "control/#"];
+        let of_the_agent = ["rooms/a/agent/", "rooms/a/agent/b+", "rooms/a//agent", "rooms/a/b+/agent"];
+        for name in names.into_iter().chain(of_the_agent) {
             assert!(matches!(Topic::parse(name), Err(TopicError::Name(_))), "{name}");
         }
     }

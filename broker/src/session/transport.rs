@@ -32,3 +32,25 @@ impl Transport for TokioIo<Upgraded> {}
 
 /// A pipe within the process.
 impl Transport for DuplexStream {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn what_is_last_waits_for_the_end_and_comes_with_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (connected, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (mut client, (mut stream, _)) = (connected.unwrap(), accepted.unwrap());
+        stream.expect_end();
+        assert!(SockRef::from(&stream).tcp_cork().unwrap());
+        stream.write_all(b"last").await.unwrap();
+        drop(stream);
+        let mut heard = Vec::new();
+        client.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, b"last");
+    }
+}

@@ -180,7 +180,7 @@ impl Switchboard {
     /// Keeps a signal for a peer whose connection has ended, until the agent has heard of it; anything else is
     /// dropped, such as an operator's copy of somebody else's.
     pub(super) fn strand(&mut self, peer: &PeerId, message: Message) {
-        let is_its_own = matches!(Topic::parse(message.topic()), Ok(Topic::Signal { to, .. }) if to == peer.as_str());
+        let is_its_own = matches!(Topic::split(message.topic()), Ok(Topic::Signal { to, .. }) if to == peer.as_str());
         if !is_its_own || !self.held.strand(peer.clone(), message) {
             self.counters.dropped.add(1);
         }
@@ -190,7 +190,7 @@ impl Switchboard {
     /// and who has sent it is still there.
     fn hold_stranded(&mut self, peer: &PeerId) {
         for message in self.held.take_stranded(peer) {
-            let seat = match Topic::parse(message.topic()) {
+            let seat = match Topic::split(message.topic()) {
                 Ok(Topic::Signal { room, to, from })
                     if self.rooms.read().may_signal(room, from, to) == Verdict::ToAway =>
                 {

@@ -52,7 +52,7 @@ struct Bounds {
 }
 
 /// One subscription of a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subscription {
     /// Its filter.
     pub filter: Box<str>,
@@ -66,19 +66,6 @@ pub struct Subscription {
     pub id: Option<u32>,
     /// It is the whole inbox of the client that has it, as nearly all are, and nothing in there need be compared.
     pub is_inbox: bool,
-}
-
-impl Default for Subscription {
-    fn default() -> Self {
-        Self {
-            filter: "".into(),
-            qos: Qos::AtMostOnce,
-            no_local: false,
-            retain_as_published: false,
-            id: None,
-            is_inbox: false,
-        }
-    }
 }
 
 struct Client {

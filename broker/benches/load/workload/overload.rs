@@ -37,6 +37,8 @@ pub async fn run(load: &Load) -> Result<Vec<Phase>> {
         }
         flood = flooded(load, flood.pairs, flood.offered * FLOOD / flood.ratio * MORE).await?;
     }
+    let Flood { ratio, offered, .. } = flood;
+    ensure!(ratio >= FLOOD, "{offered:.0} messages a second are only {ratio:.2} times what is relayed of them");
     Ok(vec![newcomers, flood.phase])
 }
 
