@@ -13,6 +13,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Offer => "offer",
+            Self::Answer => "answer",
+            Self::Candidate => "candidate",
+        }
+    }
+
     fn of(payload: &[u8]) -> Option<Self> {
         match payload.strip_prefix(br#"{"type":""#)?.first()? {
             b'r' => Some(Self::Ready),

@@ -43,6 +43,8 @@ pub struct Connection {
 /// zero, which servers may recognise.
 const MASK: [u8; 4] = [0x5A, 0xC3, 0x96, 0x0F];
 const BINARY: u8 = 0x82;
+/// The lower half of a frame's first byte, where it says that the connection ends.
+const CLOSE: u8 = 8;
 
 impl Connection {
     /// Connects from one of several loopback addresses: a hundred thousand connections a minute from one would come
@@ -56,16 +58,17 @@ impl Connection {
         let (out, writing, received, unframed) = Default::default();
         let mut connection = Self { socket, transport, out, writing, received, unframed, taken: 0, closed: None };
         if transport == Transport::Ws {
-            connection.upgrade(server).await.context("WebSocket handshake")?;
+            connection.upgrade(server, "/mqtt", "Sec-WebSocket-Protocol: mqtt\r\n").await?;
+            connection.unframe()?;
         }
         Ok(connection)
     }
 
-    async fn upgrade(&mut self, server: SocketAddr) -> Result<()> {
+    /// Makes a WebSocket of it. What comes behind the answer is for whoever reads on.
+    pub async fn upgrade(&mut self, server: SocketAddr, target: &str, headers: &str) -> Result<()> {
         self.writing = format!(
-            "GET /mqtt HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ZHVldCBtZWFzdXJlcyBpdA==\r\n\
-             Sec-WebSocket-Protocol: mqtt\r\n\r\n"
+            "GET {target} HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ZHVldCBtZWFzdXJlcyBpdA==\r\n{headers}\r\n"
         )
         .into_bytes();
         self.write().await?;
@@ -73,9 +76,10 @@ impl Connection {
             self.read().await?;
             if let Some(end) = self.received.windows(4).position(|window| window == b"\r\n\r\n") {
                 let status = self.received.split(|byte| *byte == b'\r').next().unwrap_or_default();
-                ensure!(status.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(status));
+                let said = String::from_utf8_lossy(status);
+                ensure!(said.starts_with("HTTP/1.1 101"), "WebSocket handshake: {said}");
                 self.received.drain(..end + 4);
-                return self.unframe();
+                return Ok(());
             }
         }
     }
@@ -86,7 +90,7 @@ impl Connection {
             match self.transport {
                 Transport::Tcp if self.writing.is_empty() => std::mem::swap(&mut self.out, &mut self.writing),
                 Transport::Tcp => self.writing.append(&mut self.out),
-                Transport::Ws => frame(&mut self.writing, &self.out),
+                Transport::Ws => frame(&mut self.writing, BINARY, &[&self.out]),
             }
             self.out.clear();
         }
@@ -131,33 +135,29 @@ impl Connection {
 
     /// The next packet that is there in whole: its first byte, and what follows its fixed header.
     pub fn packet(&mut self) -> Result<Option<(u8, &[u8])>> {
+        self.next(wire::first)
+    }
+
+    /// The same of any protocol: `first` tells how long the header is of what the stream begins with, and the whole of it.
+    pub fn next(&mut self, first: impl FnOnce(&[u8]) -> Result<Option<(usize, usize)>>) -> Result<Option<(u8, &[u8])>> {
         let stream = if self.transport == Transport::Tcp { &self.received } else { &self.unframed };
         let rest = &stream[self.taken..];
-        let Some((header, whole)) = wire::first(rest)? else { return Ok(None) };
+        let Some((header, whole)) = first(rest)? else { return Ok(None) };
         self.taken += whole;
         Ok(Some((rest[0], &rest[header..whole])))
     }
 
-    /// Takes the whole frames out of `received` (RFC 6455 §5.2; a server's are not masked).
+    /// Takes the whole frames out of `received`.
     fn unframe(&mut self) -> Result<()> {
         let mut at = 0;
-        while let [first, second, rest @ ..] = &self.received[at..] {
-            let (header, length) = match (second & 0x7F, rest) {
-                (126, [a, b, ..]) => (4, usize::from(u16::from_be_bytes([*a, *b]))),
-                (126, _) => break,
-                (127, rest) => match rest.first_chunk() {
-                    Some(length) => (10, usize::try_from(u64::from_be_bytes(*length))?),
-                    None => break,
-                },
-                (length, _) => (2, usize::from(length)),
-            };
-            let Some(payload) = self.received.get(at + header..at + header + length) else { break };
-            match first & 0x0F {
+        while let Some((header, whole)) = first_frame(&self.received[at..])? {
+            let payload = &self.received[at + header..at + whole];
+            match self.received[at] & 0x0F {
                 0..=2 => self.unframed.extend_from_slice(payload),
-                8 => self.closed = Some(String::from_utf8_lossy(payload.get(2..).unwrap_or_default()).into_owned()),
+                CLOSE => self.closed = Some(String::from_utf8_lossy(payload.get(2..).unwrap_or_default()).into_owned()),
                 opcode => bail!("the server sent a WebSocket frame of type {opcode}"),
             }
-            at += header + length;
+            at += whole;
         }
         self.received.drain(..at);
         Ok(())
@@ -210,11 +210,29 @@ pub async fn dial(server: SocketAddr, source: Ipv4Addr, unread: Option<u32>) -> 
     Ok(socket)
 }
 
+/// The first frame in `bytes`, if all of it is there: the length of its header, and of the whole (RFC 6455 §5.2; a
+/// server's are not masked).
+pub fn first_frame(bytes: &[u8]) -> Result<Option<(usize, usize)>> {
+    let [_, second, rest @ ..] = bytes else { return Ok(None) };
+    let (header, length) = match (second & 0x7F, rest) {
+        (126, [a, b, ..]) => (4, usize::from(u16::from_be_bytes([*a, *b]))),
+        (126, _) => return Ok(None),
+        (127, rest) => match rest.first_chunk() {
+            Some(length) => (10, usize::try_from(u64::from_be_bytes(*length))?),
+            None => return Ok(None),
+        },
+        (length, _) => (2, usize::from(length)),
+    };
+    let whole = header + length;
+    Ok((bytes.len() >= whole).then_some((header, whole)))
+}
+
 /// One masked frame with these bytes.
-fn frame(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.reserve(bytes.len() + 14);
-    out.push(BINARY);
-    match bytes.len() {
+pub fn frame(out: &mut Vec<u8>, first: u8, parts: &[&[u8]]) {
+    let length = parts.iter().map(|part| part.len()).sum();
+    out.reserve(length + 14);
+    out.push(first);
+    match length {
         length @ ..126 => out.push(0x80 | length as u8),
         length @ ..65536 => {
             out.push(0x80 | 126);
@@ -227,7 +245,7 @@ fn frame(out: &mut Vec<u8>, bytes: &[u8]) {
     }
     out.extend_from_slice(&MASK);
     let begin = out.len();
-    out.extend_from_slice(bytes);
+    parts.iter().for_each(|part| out.extend_from_slice(part));
     for word in out[begin..].chunks_mut(4) {
         word.iter_mut().zip(MASK).for_each(|(byte, mask)| *byte ^= mask);
     }

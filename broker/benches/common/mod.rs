@@ -11,4 +11,5 @@ pub mod metrics;
 pub mod peer;
 pub mod proc;
 pub mod server;
+pub mod socketio;
 pub mod wire;

@@ -4,10 +4,13 @@ use anyhow::{Context, Result};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::AddAssign;
 use std::time::Instant;
 
 /// Counters of one moment; two of them make a [`Cost`].
 pub struct Moment {
+    /// The server's processes.
+    servers: Vec<u32>,
     at: Instant,
     /// By thread id: its name, and how long it has run, in nanoseconds.
     server: BTreeMap<u32, (String, u64)>,
@@ -33,25 +36,40 @@ pub struct Cost {
 }
 
 /// Time on a CPU in ticks of 10 ms: too coarse for how long, good enough for where.
+#[derive(Default)]
 struct Ticks {
     user: u64,
     kernel: u64,
 }
 
+impl AddAssign for Ticks {
+    fn add_assign(&mut self, other: Self) {
+        self.user += other.user;
+        self.kernel += other.kernel;
+    }
+}
+
 impl Moment {
-    pub fn now(server: u32) -> Result<Self> {
-        Ok(Self {
+    pub fn now(servers: &[u32]) -> Result<Self> {
+        let mut moment = Self {
+            servers: servers.to_vec(),
             at: Instant::now(),
-            server: threads(server)?,
+            server: BTreeMap::new(),
             generator: threads(std::process::id())?,
             machine_ns: machine()?,
-            switches: sleeps(server)?,
-            ticks: Ticks::of(server)?,
-        })
+            switches: 0,
+            ticks: Ticks::default(),
+        };
+        for &server in servers {
+            moment.server.extend(threads(server)?);
+            moment.switches += sleeps(server)?;
+            moment.ticks += Ticks::of(server)?;
+        }
+        Ok(moment)
     }
 
-    pub fn until_now(&self, server: u32) -> Result<Cost> {
-        let now = Self::now(server)?;
+    pub fn until_now(&self) -> Result<Cost> {
+        let now = Self::now(&self.servers)?;
         let mut threads_us = BTreeMap::new();
         for (id, (name, ns)) in &now.server {
             let before = self.server.get(id).map_or(0, |(_, ns)| *ns);

@@ -1,6 +1,7 @@
 //! The servers that are measured, each started afresh on free ports of loopback, and ended when dropped.
 
 use super::connection::Transport;
+use super::peer::Dialect;
 use super::proc;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::thread::CpuSet;
@@ -11,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+const SOCKETIO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/socketio");
 
 /// Where the server runs, and where the load comes from.
 const SERVER_CPUS: [usize; 1] = [0];
@@ -19,65 +21,84 @@ const GENERATOR_CPUS: [usize; 1] = [1];
 /// Something that can be measured.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Subject {
-    /// The broker of this build, or another binary of it; on one CPU or on all.
+    /// The broker of this build, or another binary of it; on one CPU or on all, and by itself or several beside each other,
+    /// each with its share of the rooms.
     Duet {
         name: String,
         binary: PathBuf,
         is_spread: bool,
+        processes: usize,
     },
     Mosquitto {
         binary: PathBuf,
     },
+    /// The server of the tutorials.
+    SocketIo,
 }
 
 impl Subject {
     /// The broker that was built with this bench.
     pub fn this_build() -> Self {
-        Self::Duet { name: "duet".into(), binary: env!("CARGO_BIN_EXE_broker").into(), is_spread: false }
+        Self::ours("duet", false, 1)
     }
 
-    /// What `--against` names: `mosquitto`, this build with every CPU, or the path of another build of the broker.
+    fn ours(name: &str, is_spread: bool, processes: usize) -> Self {
+        Self::Duet { name: name.into(), binary: env!("CARGO_BIN_EXE_broker").into(), is_spread, processes }
+    }
+
+    /// What `--against` names.
     pub fn rival(named: &str) -> Result<Self> {
-        if named == "all-cpus" {
-            let binary = env!("CARGO_BIN_EXE_broker").into();
-            return Ok(Self::Duet { name: "duet, every CPU".into(), binary, is_spread: true });
-        }
-        if named == "mosquitto" {
-            let path = std::env::var_os("PATH").unwrap_or_default();
-            // Debian keeps it where only root looks.
-            let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
-            let binary = folders.map(|folder| folder.join("mosquitto")).find(|path| path.is_file());
-            return Ok(Self::Mosquitto {
-                binary: binary.context("mosquitto is not installed (apt install mosquitto)")?,
-            });
+        match named {
+            "mosquitto" => return installed_mosquitto(),
+            "socket.io" => return installed_socketio(),
+            "all-cpus" => return Ok(Self::ours("duet, every CPU", true, 1)),
+            "two-brokers" => return Ok(Self::ours("two of duet, every CPU", true, 2)),
+            _ => {}
         }
         let binary = PathBuf::from(named);
         ensure!(
             binary.is_file(),
-            "--against {named}: neither mosquitto nor all-cpus nor a file that is another build of the broker"
+            "--against {named}: neither mosquitto, socket.io, all-cpus nor two-brokers, nor a file that is another build \
+             of the broker"
         );
-        Ok(Self::Duet { name: named.into(), binary, is_spread: false })
+        Ok(Self::Duet { name: named.into(), binary, is_spread: false, processes: 1 })
     }
 
     pub fn name(&self) -> &str {
         match self {
             Self::Duet { name, .. } => name,
             Self::Mosquitto { .. } => "mosquitto",
+            Self::SocketIo => "socket.io",
         }
     }
 
-    /// Whether it keeps rooms, and answers who joins.
-    pub fn has_rooms(&self) -> bool {
-        matches!(self, Self::Duet { .. })
+    /// How many processes share its rooms.
+    pub fn processes(&self) -> usize {
+        match self {
+            Self::Duet { processes, .. } => *processes,
+            Self::Mosquitto { .. } | Self::SocketIo => 1,
+        }
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Self::Duet { .. } => Dialect::Duet,
+            Self::Mosquitto { .. } => Dialect::Mqtt,
+            Self::SocketIo => Dialect::SocketIo,
+        }
     }
 
     /// What the program says of itself.
     pub fn version(&self) -> Result<String> {
-        let (binary, flag) = match self {
-            Self::Duet { binary, .. } => (binary, "--version"),
-            Self::Mosquitto { binary } => (binary, "-h"),
+        let output = match self {
+            Self::Duet { binary, .. } => Command::new(binary).arg("--version").output()?,
+            Self::Mosquitto { binary } => Command::new(binary).arg("-h").output()?,
+            Self::SocketIo => {
+                let of =
+                    "process.version + ' with ' + require('./package-lock').packages['node_modules/socket.io'].version";
+                Command::new("node").args(["-p", of]).current_dir(SOCKETIO).output()?
+            }
         };
-        let output = Command::new(binary).arg(flag).output()?;
         let text = String::from_utf8_lossy(&output.stdout);
         Ok(text.lines().next().unwrap_or_default().trim().to_owned())
     }
@@ -85,24 +106,23 @@ impl Subject {
 
 pub struct Server {
     child: Child,
-    tcp: SocketAddr,
-    ws: SocketAddr,
-    admin: Option<SocketAddr>,
+    doors: Doors,
     /// Goes when the server does.
     folder: tempfile::TempDir,
 }
 
 impl Server {
-    /// Starts it. `before` is a command to run it under, such as Valgrind; `flags` are for the broker alone, whose log,
-    /// that of errors unless they say otherwise, goes to `log`.
+    /// Starts a process of it. `before` is a command to run it under, such as Valgrind; `flags` are for the broker alone,
+    /// whose log, that of errors unless they say otherwise, goes to `log`.
     pub fn start(subject: &Subject, before: &[String], flags: &[&str], log: Stdio) -> Result<Self> {
         let folder = tempfile::tempdir().context("no folder for the server")?;
         let (binary, arguments, doors) = match subject {
-            Subject::Duet { binary, .. } => (binary, duet(folder.path(), flags), None),
+            Subject::Duet { binary, .. } => (binary.as_path(), duet(folder.path(), flags), None),
             Subject::Mosquitto { binary } => {
                 let (arguments, tcp, ws) = mosquitto(folder.path())?;
-                (binary, arguments, Some(Doors { tcp, ws, admin: None }))
+                (binary.as_path(), arguments, Some(Doors { tcp: Some(tcp), ws, admin: None }))
             }
+            Subject::SocketIo => (Path::new("node"), vec![format!("{SOCKETIO}/server.js")], None),
         };
         let mut line: Vec<_> = before.to_vec();
         line.push(binary.to_str().context("a path that is no UTF-8")?.to_owned());
@@ -125,11 +145,11 @@ impl Server {
         let mut child = child?;
         let doors = doors.map_or_else(|| announced(&mut child), Ok);
         // Made at once, so that the process is ended if anything fails from here on.
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Self { child, tcp: nowhere, ws: nowhere, admin: None, folder };
-        Doors { tcp: server.tcp, ws: server.ws, admin: server.admin } = doors?;
-        server.wait_for(server.tcp)?;
-        server.wait_for(server.ws)?;
+        let nowhere = Doors { tcp: None, ws: SocketAddr::from(([127, 0, 0, 1], 0)), admin: None };
+        let mut server = Self { child, doors: nowhere, folder };
+        server.doors = doors?;
+        server.doors.tcp.map_or(Ok(()), |tcp| server.wait_for(tcp))?;
+        server.wait_for(server.doors.ws)?;
         Ok(server)
     }
 
@@ -154,20 +174,20 @@ impl Server {
 
     /// Where it tells its figures, if it does.
     pub fn admin(&self) -> Option<SocketAddr> {
-        self.admin
+        self.doors.admin
     }
 
     pub fn address(&self, transport: Transport) -> SocketAddr {
         match transport {
-            Transport::Tcp => self.tcp,
-            Transport::Ws => self.ws,
+            Transport::Tcp => self.doors.tcp.expect("who is spoken to over TCP listens there"),
+            Transport::Ws => self.doors.ws,
         }
     }
 }
 
 /// Where a server listens.
 struct Doors {
-    tcp: SocketAddr,
+    tcp: Option<SocketAddr>,
     ws: SocketAddr,
     admin: Option<SocketAddr>,
 }
@@ -186,7 +206,7 @@ fn duet(folder: &Path, flags: &[&str]) -> Vec<String> {
     own.iter().chain(flags).map(|&flag| flag.to_owned()).collect()
 }
 
-/// The lines in which the broker says where it listens. They are read to the last: a broker that cannot write out what
+/// The lines in which a server says where it listens. They are read to the last: a broker that cannot write out what
 /// it has to say ends.
 fn announced(child: &mut Child) -> Result<Doors> {
     let stdout = child.stdout.take().context("no stdout")?;
@@ -198,12 +218,29 @@ fn announced(child: &mut Child) -> Result<Doors> {
             Some(("http", address)) => ws = Some(address.parse()?),
             Some(("admin", address)) => admin = Some(address.parse()?),
             _ => {
-                let (tcp, ws) = tcp.zip(ws).with_context(|| format!("the broker said {line:?}"))?;
+                let ws = ws.with_context(|| format!("the server said {line:?}"))?;
                 return Ok(Doors { tcp, ws, admin });
             }
         }
     }
-    bail!("the broker has ended at once")
+    bail!("the server has ended at once")
+}
+
+fn installed_mosquitto() -> Result<Subject> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Debian keeps it where only root looks.
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+    let binary = folders.map(|folder| folder.join("mosquitto")).find(|path| path.is_file());
+    Ok(Subject::Mosquitto { binary: binary.context("mosquitto is not installed (apt install mosquitto)")? })
+}
+
+/// With what it is made of, which is fetched unless it is there.
+fn installed_socketio() -> Result<Subject> {
+    if !Path::new(SOCKETIO).join("node_modules/socket.io").is_dir() {
+        let status = Command::new("npm").arg("ci").current_dir(SOCKETIO).status().context("npm is needed")?;
+        ensure!(status.success(), "npm ci in {SOCKETIO} failed");
+    }
+    Ok(Subject::SocketIo)
 }
 
 /// As quick as Mosquitto can be set: no log, nothing stored, no waiting to fill segments. It stays the user that it is

@@ -28,7 +28,7 @@ pub async fn run(subject: &Subject, transport: Transport, qos: u8, keep: Option<
         ["--message-rate", "1000000", "--message-burst", "1000000", "--byte-rate", "1GiB", "--byte-burst", "1GiB"];
     let server = Server::start(subject, &before.map(str::to_owned), &flags, Stdio::inherit())
         .context("Callgrind is needed (apt install valgrind)")?;
-    let site = Arc::new(Site::new(server.address(transport), transport, qos, subject.has_rooms()));
+    let site = Arc::new(Site::new(vec![server.address(transport)], transport, qos, subject.dialect()));
     let counter = Counter { pid: server.pid(), folder: folder.path(), keep, dumps: 0.into() };
     let mut phases = Vec::new();
     let mut counted = |name: &str, count: usize, unit: &str| -> Result<()> {

@@ -53,7 +53,7 @@ fn measure_all(options: &Options) -> Result<Report> {
             if case.workload == Workload::Instructions && repetition > 1 {
                 continue;
             }
-            for subject in subjects.iter().filter(|subject| subject.has_rooms() || !case.workload.is_own()) {
+            for subject in subjects.iter().filter(|subject| case.suits(subject)) {
                 let Case { workload, transport, qos } = case;
                 let name = format!("{} {} QoS {qos}, {}", workload.name(), transport.name(), subject.name());
                 eprintln!("{repetition}/{}: {name}", options.repeat());
@@ -100,7 +100,7 @@ async fn measure(options: &Options, case: Case, subject: &Subject) -> Result<Vec
     if workload == Workload::Instructions {
         return instructions::run(subject, transport, qos, options.profiles.as_deref()).await;
     }
-    let (mut server, mut load) = start(options, case, subject)?;
+    let (mut servers, mut load) = start(options, case, subject)?;
     let phases = match workload {
         Workload::W1 => vec![negotiate::at_rate(&load, 200).await?, negotiate::max(&load).await?],
         Workload::W2 => relay::run(&load).await?,
@@ -110,28 +110,35 @@ async fn measure(options: &Options, case: Case, subject: &Subject) -> Result<Vec
         Workload::Cost => {
             let mut phases = cost::relaying(&load).await?;
             for seating in Seating::ALL {
-                check_account(&server)?;
-                drop(server); // what it has kept of the last peers would be taken for these
-                (server, load) = start(options, case, subject)?;
+                check_accounts(&servers)?;
+                drop(servers); // what they have kept of the last peers would be taken for these
+                (servers, load) = start(options, case, subject)?;
                 phases.extend(cost::sitting(&load, seating).await?);
             }
             phases
         }
         Workload::Instructions => unreachable!("measured under Callgrind"),
     };
-    check_account(&server)?;
+    check_accounts(&servers)?;
     Ok(phases)
 }
 
 /// Of those who give one: other servers, and earlier builds of ours, do not.
-fn check_account(server: &Server) -> Result<()> {
-    server.admin().map_or(Ok(()), metrics::check_account)
+fn check_accounts(servers: &[Server]) -> Result<()> {
+    servers.iter().filter_map(Server::admin).try_for_each(metrics::check_account)
 }
 
-fn start(options: &Options, case: Case, subject: &Subject) -> Result<(Server, Load)> {
-    let server = Server::start(subject, &[], case.workload.flags(), Stdio::inherit())?;
-    let site = Site::new(server.address(case.transport), case.transport, case.qos, subject.has_rooms());
-    let (measured, is_quick) = (options.measured(), options.quick);
-    let load = Load { site: Arc::new(site), server: server.pid(), measured, is_quick };
-    Ok((server, load))
+fn start(options: &Options, case: Case, subject: &Subject) -> Result<(Vec<Server>, Load)> {
+    let Case { workload, transport, qos } = case;
+    let process = |_| Server::start(subject, &[], workload.flags(), Stdio::inherit());
+    let servers = (0..subject.processes()).map(process).collect::<Result<Vec<_>>>()?;
+    let addresses = servers.iter().map(|server| server.address(transport)).collect();
+    let site = Arc::new(Site::new(addresses, transport, qos, subject.dialect()));
+    let load = Load {
+        site,
+        servers: servers.iter().map(Server::pid).collect(),
+        measured: options.measured(),
+        is_quick: options.quick,
+    };
+    Ok((servers, load))
 }

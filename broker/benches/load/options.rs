@@ -1,6 +1,7 @@
 //! What `cargo bench -p broker --bench load --` takes.
 
 use crate::common::connection::Transport;
+use crate::common::peer::Dialect;
 use crate::common::server::Subject;
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
@@ -20,7 +21,8 @@ pub struct Options {
     /// Only this quality of service [default: 0, and 1 in W2]
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=1))]
     pub qos: Option<u8>,
-    /// Measure this as well, in turns: mosquitto, all-cpus (the broker with every CPU), or another build's path
+    /// Measure this as well, in turns: mosquitto, socket.io (the server of the tutorials, over WebSocket), all-cpus (the
+    /// broker with every CPU), two-brokers (with every CPU, each with half of the rooms), or another build's path
     #[arg(long, value_name = "SERVER")]
     against: Vec<String>,
     /// How often everything is measured; the tables show medians [default: 5 with --against, else 1]
@@ -95,11 +97,6 @@ impl Workload {
             _ => &[],
         }
     }
-
-    /// Whether it is of no interest at other servers.
-    pub fn is_own(self) -> bool {
-        matches!(self, Self::Overload | Self::Cost)
-    }
 }
 
 /// One line of what is to be measured.
@@ -108,6 +105,22 @@ pub struct Case {
     pub workload: Workload,
     pub transport: Transport,
     pub qos: u8,
+}
+
+impl Case {
+    /// Whether it says anything of this server.
+    pub fn suits(self, subject: &Subject) -> bool {
+        let is_general = !matches!(self.workload, Workload::Overload | Workload::Cost);
+        match subject.dialect() {
+            Dialect::Duet => true,
+            Dialect::Mqtt => is_general,
+            // It knows no other transport and no QoS, and runs what Callgrind does not follow.
+            Dialect::SocketIo => {
+                let is_counted = self.workload == Workload::Instructions;
+                is_general && !is_counted && (self.transport, self.qos) == (Transport::Ws, 0)
+            }
+        }
+    }
 }
 
 impl Options {

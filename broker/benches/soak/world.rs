@@ -2,7 +2,7 @@
 
 use crate::common::client::Client;
 use crate::common::connection::{Connection, Transport, dial};
-use crate::common::peer::{Peer, Site};
+use crate::common::peer::{Dialect, Peer, Site};
 use crate::common::server::Server;
 use crate::common::wire::{Hello, Version};
 use agent::access::authenticate::tokens::{Audience, Claims, Key};
@@ -61,7 +61,7 @@ pub struct Manner {
 
 impl World {
     pub fn new(server: &Server, secret: &[u8], state: &Path) -> Result<Self> {
-        let site = |transport| Site::new(server.address(transport), transport, 0, true);
+        let site = |transport| Site::new(vec![server.address(transport)], transport, 0, Dialect::Duet);
         let token = state.join("operator.token");
         let operator =
             std::fs::read_to_string(&token).with_context(|| format!("{} cannot be read", token.display()))?;
@@ -80,7 +80,8 @@ impl World {
     }
 
     pub fn address(&self, transport: Transport) -> SocketAddr {
-        if transport == Transport::Tcp { self.tcp.address } else { self.ws.address }
+        let site = if transport == Transport::Tcp { &self.tcp } else { &self.ws };
+        site.addresses[0]
     }
 
     /// From now on everybody goes.

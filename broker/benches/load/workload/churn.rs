@@ -4,7 +4,6 @@
 use super::{Load, OTHER_CPUS, PATIENCE, Phase, each};
 use crate::common::body::Kind;
 use crate::common::peer::{Peer, Side, Site};
-use crate::common::proc::resident;
 use anyhow::{Context, Result};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -32,15 +31,15 @@ pub async fn run(load: &Load) -> Result<Vec<Phase>> {
         {
             played?;
         }
-        parts.push(before.until_now(load.server)?);
+        parts.push(before.until_now()?);
         if first == 0 {
             sleep(SETTLE).await;
-            after_warm_up = resident(load.server)?;
+            after_warm_up = load.resident()?;
         }
         first += count;
     }
     sleep(SETTLE).await;
-    let grown = resident(load.server)? as f64 - after_warm_up as f64;
+    let grown = load.resident()? as f64 - after_warm_up as f64;
     let each = |part: usize| parts[part].server_us / tenth as f64;
     let mut phase = Phase::new(format!("{rooms} rooms"));
     phase.figure("CPU µs/room at last", each(3));

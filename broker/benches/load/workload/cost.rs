@@ -58,7 +58,7 @@ async fn pings(load: &Load, pairs: Vec<Pair>) -> Result<Phase> {
         pings += done.expect("no task panics")?;
     }
     let mut phase = Phase::new("as many pings as there can be");
-    phase.cost(&before.until_now(load.server)?, pings, "ping");
+    phase.cost(&before.until_now()?, pings, "ping");
     Ok(phase)
 }
 

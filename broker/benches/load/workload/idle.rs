@@ -2,7 +2,6 @@
 
 use super::{Load, PATIENCE, Phase, each, negotiate};
 use crate::common::peer::{Peer, Side, Site};
-use crate::common::proc::resident;
 use anyhow::{Context, Result, ensure};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -41,7 +40,7 @@ pub async fn run(load: &Load) -> Result<Vec<Phase>> {
 
 /// Resident memory at each of these numbers of peers, against a server that nobody has come to yet.
 pub async fn fill(load: &Load, seating: Seating, steps: &[usize]) -> Result<(Vec<Phase>, Vec<Peer>)> {
-    let empty = resident(load.server)?;
+    let empty = load.resident()?;
     let mut peers: Vec<Peer> = Vec::new();
     let mut phases = Vec::new();
     let together = if seating == Seating::Pairs { 2 } else { 1 };
@@ -55,12 +54,12 @@ pub async fn fill(load: &Load, seating: Seating, steps: &[usize]) -> Result<(Vec
         for room in seated.await {
             peers.extend(room?);
         }
-        let cost = before.until_now(load.server)?;
+        let cost = before.until_now()?;
         sleep(SETTLE).await;
         let before = load.moment()?;
         sleep(SETTLE).await;
-        let idle = before.until_now(load.server)?;
-        let resident = resident(load.server)?;
+        let idle = before.until_now()?;
+        let resident = load.resident()?;
         all_connected(&peers)?;
         let mut phase = Phase::new(match seating {
             Seating::Pairs => format!("{wanted} peers"),

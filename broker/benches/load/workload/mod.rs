@@ -8,7 +8,7 @@ pub mod overload;
 pub mod relay;
 
 use crate::common::peer::Site;
-use crate::common::proc::{Cost, Moment};
+use crate::common::proc::{self, Cost, Moment};
 use anyhow::{Result, ensure};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -21,7 +21,8 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// A server under load.
 pub struct Load {
     pub site: Arc<Site>,
-    pub server: u32,
+    /// Its processes.
+    pub servers: Vec<u32>,
     /// How long a phase is measured.
     pub measured: Duration,
     /// Small numbers will do.
@@ -30,7 +31,12 @@ pub struct Load {
 
 impl Load {
     pub fn moment(&self) -> Result<Moment> {
-        Moment::now(self.server)
+        Moment::now(&self.servers)
+    }
+
+    /// The server's resident memory in bytes.
+    pub fn resident(&self) -> Result<u64> {
+        self.servers.iter().map(|&server| proc::resident(server)).sum()
     }
 }
 

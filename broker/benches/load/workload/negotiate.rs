@@ -3,6 +3,7 @@
 
 use super::{Failures, Load, PATIENCE, Phase, Samples};
 use crate::common::peer::{self, Peer, Side, Site};
+use crate::common::proc::Moment;
 use anyhow::{Context, Result};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,7 +41,7 @@ pub async fn max(load: &Load) -> Result<Phase> {
         });
     }
     while tasks.join_next().await.is_some() {}
-    report(load, "max".into(), &before, &tally)
+    report("max".into(), &before, &tally)
 }
 
 /// So many rooms a second, whatever becomes of them.
@@ -61,15 +62,15 @@ pub async fn at_rate(load: &Load, rate: u32) -> Result<Phase> {
         tasks.spawn(async move { one(&site, &format!("rate-{number}"), &tally).await });
     }
     while tasks.join_next().await.is_some() {}
-    let mut phase = report(load, format!("{rate} rooms/s"), &before, &tally)?;
+    let mut phase = report(format!("{rate} rooms/s"), &before, &tally)?;
     if left_out > 0 {
         phase.figure("left out", f64::from(left_out));
     }
     Ok(phase)
 }
 
-fn report(load: &Load, name: String, before: &crate::common::proc::Moment, tally: &Tally) -> Result<Phase> {
-    let cost = before.until_now(load.server)?;
+fn report(name: String, before: &Moment, tally: &Tally) -> Result<Phase> {
+    let cost = before.until_now()?;
     tally.failures.none()?;
     let mut phase = Phase::new(name);
     phase.cost(&cost, tally.took.len(), "room");

@@ -126,7 +126,7 @@ async fn flooded(load: &Load, pairs: Vec<Pair>, rate: f64) -> Result<Flood> {
             Err(error) => failures.add(&error),
         }
     }
-    let cost = before.until_now(load.server)?;
+    let cost = before.until_now()?;
     failures.none()?;
     let mut phase = Phase::new("twice the messages that there can be");
     let offered = (wanted * rooms) as f64 / load.measured.as_secs_f64();

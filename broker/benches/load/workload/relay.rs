@@ -109,7 +109,7 @@ pub async fn phase(
     signals.measuring.store(true, Relaxed);
     sleep(load.measured).await;
     signals.measuring.store(false, Relaxed);
-    let cost = before.until_now(load.server)?;
+    let cost = before.until_now()?;
     signals.stop.store(true, Relaxed);
     let mut left = Vec::with_capacity(count);
     let end = async {
