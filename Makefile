@@ -8,6 +8,7 @@ MINUTES ?= 60
 PEERS ?= 100000
 AGENTS ?= 10
 FAULTS ?= 5
+PROFILE ?= bench
 
 help: ## show what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -16,7 +17,7 @@ run: ## broker, agent and page
 	cargo run --release
 
 test: tools check rust deployment web e2e ## install what tests need, and run everything
-	$(MAKE) soak MINUTES=2
+	$(MAKE) soak MINUTES=2 PROFILE=checked
 	@echo "make test: everything passed"
 
 tools: ## Chromium, Mosquitto and what else tests need
@@ -38,11 +39,11 @@ deployment: ## systemd units and compose files, against systemd and the programs
 web: ## the page's own tests
 	cd web && npm ci --no-audit --no-fund && npm run typecheck && npm test
 
-e2e: ## two browsers in a call, and a camera, on the release build of the broker
-	cargo bench --locked -p broker --bench soak --no-run # builds the broker, too, and `make soak` has it then
+e2e: ## two browsers in a call, and a camera
+	cargo bench --locked --profile checked -p broker --bench soak --no-run # builds the broker, too, and the short soak has it then
 	cargo test --workspace --locked --no-run --quiet # the camera as `make rust` has built it: alone it would have other features
 	cd web && built="$$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')" && \
-	  DUET_BROKER="$$built/release/broker" DUET_CAMERA="$$built/debug/camera" npm run e2e
+	  DUET_BROKER="$$built/checked/broker" DUET_CAMERA="$$built/debug/camera" npm run e2e
 
 cameras: ## the camera's tests on release builds, at length: each rate over 10 s, fifty viewers one after another
 	cargo build --release --locked -p broker -p camera
@@ -89,11 +90,11 @@ fuzz: ## look for new inputs, FUZZ_SECONDS (600) for each target; needs nightly 
 	done
 
 simulate: ## the agent under a simulated network and clock, SIMULATION_STEPS (10000000) steps
-	DUET_SIMULATION_STEPS=$(SIMULATION_STEPS) cargo test --locked --profile simulation -p agent --test simulation -- --nocapture nothing
+	DUET_SIMULATION_STEPS=$(SIMULATION_STEPS) cargo test --locked --profile checked -p agent --test simulation -- --nocapture nothing
 
 crowd: ## PEERS (100000) peers at AGENTS (10) agents that share a store, simulated; see docs/scale.md
 	DUET_CROWD_PEERS=$(PEERS) DUET_CROWD_AGENTS=$(AGENTS) DUET_CROWD_LEASE=1800 DUET_CROWD_CALLS=4 DUET_CROWD_TROUBLES=4 \
-	  cargo test --locked --profile simulation -p agent --test simulation -- --nocapture crowd
+	  cargo test --locked --profile checked -p agent --test simulation -- --nocapture crowd
 
 soak: ## a crowd at the broker for an hour, or MINUTES, that must leave nothing behind; SOAK="--peers 500" or other flags
-	cargo bench --locked -p broker --bench soak -- --minutes $(MINUTES) $(SOAK)
+	cargo bench --locked --profile $(PROFILE) -p broker --bench soak -- --minutes $(MINUTES) $(SOAK)

@@ -41,7 +41,22 @@ pub struct Row {
     pub figures: Vec<(String, f64)>,
 }
 
+/// Which rows: those of a phase at a server, one for each turn.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Of<'a> {
+    pub workload: &'a str,
+    pub phase: &'a str,
+    pub server: &'a str,
+    pub transport: &'a str,
+    pub qos: u8,
+}
+
 impl Row {
+    fn of(&self) -> Of<'_> {
+        let Self { workload, phase, server, transport, qos, .. } = self;
+        Of { workload, phase, server, transport, qos: *qos }
+    }
+
     pub fn new(workload: &str, phase: Phase, server: &str, transport: Transport, qos: u8) -> Self {
         Self {
             workload: workload.into(),
@@ -113,32 +128,31 @@ impl Report {
         phases.into_iter()
     }
 
-    /// The median of a figure over all repetitions.
-    pub fn figure(
-        &self,
-        workload: &str,
-        phase: &str,
-        server: &str,
-        transport: &str,
-        qos: u8,
-        name: &str,
-    ) -> Option<f64> {
-        let rows =
-            self.rows.iter().filter(|row| row.workload == workload && row.phase == phase && row.server == server);
-        let rows = rows.filter(|row| row.transport == transport && row.qos == qos);
-        median(
-            rows.flat_map(|row| row.figures.iter().filter(|figure| figure.0 == name).map(|figure| figure.1)).collect(),
-        )
+    /// A figure in every turn; none if a turn has not shown it.
+    fn figures(&self, of: Of<'_>, name: &str) -> Option<Vec<f64>> {
+        let rows = self.rows.iter().filter(|row| of == row.of());
+        rows.map(|row| row.figures.iter().find(|figure| figure.0 == name).map(|figure| figure.1)).collect()
+    }
+
+    /// The median of a figure over all turns.
+    pub fn figure(&self, of: Of<'_>, name: &str) -> Option<f64> {
+        median(self.figures(of, name)?)
+    }
+
+    /// How many times the second's figure the first's is: the median over all turns, in each of which both are measured
+    /// one after the other. The machine's pace changes between turns more than within one.
+    pub fn ratio(&self, own: Of<'_>, theirs: Of<'_>, name: &str) -> Option<f64> {
+        let turns = self.figures(own, name)?.into_iter().zip(self.figures(theirs, name)?);
+        median(turns.map(|(own, theirs)| own / theirs).collect())
     }
 
     fn table(&self, workload: &str, phase: &str) -> String {
         let rows: Vec<&Row> = self.rows.iter().filter(|row| row.workload == workload && row.phase == phase).collect();
-        let mut lines: Vec<(&str, u8, &str)> = Vec::new();
+        let mut lines: Vec<Of<'_>> = Vec::new();
         let mut columns: Vec<&str> = Vec::new();
         for row in &rows {
-            let line = (&*row.transport, row.qos, &*row.server);
-            if !lines.contains(&line) {
-                lines.push(line);
+            if !lines.contains(&row.of()) {
+                lines.push(row.of());
             }
             for (name, _) in &row.figures {
                 if !columns.contains(&&**name) {
@@ -146,26 +160,22 @@ impl Report {
                 }
             }
         }
-        let median = |line: &(&str, u8, &str), column: &str| {
-            let of = rows.iter().filter(|row| (&*row.transport, row.qos, &*row.server) == *line);
-            let values =
-                of.flat_map(|row| row.figures.iter().filter(|(name, _)| name == column).map(|(_, value)| *value));
-            median(values.collect())
-        };
-        let compares = lines.iter().any(|line| line.2 != lines[0].2);
+        columns.retain(|column| lines.iter().any(|line| self.figure(*line, column).is_some()));
+        let first = lines[0].server;
+        let compares = lines.iter().any(|line| line.server != first);
         let mut text = format!("\n{workload}, {phase}\n\n| server |");
         let _ = writeln!(text, " {} |{}", columns.join(" | "), if compares { " × |" } else { "" });
         let _ = writeln!(text, "|---|{}{}", "---:|".repeat(columns.len()), if compares { "---:|" } else { "" });
         for line in &lines {
-            let _ = write!(text, "| {} {} QoS {} |", line.2, line.0, line.1);
+            let _ = write!(text, "| {} {} QoS {} |", line.server, line.transport, line.qos);
             for column in &columns {
-                let _ = write!(text, " {} |", median(line, column).map_or(String::new(), number));
+                let _ = write!(text, " {} |", self.figure(*line, column).map_or(String::new(), number));
             }
             if compares {
                 // Our main figure, the first, divided by theirs.
-                let own = median(&(line.0, line.1, lines[0].2), columns[0]);
-                let ratio = own.zip(median(line, columns[0])).map(|(own, theirs)| format!("{:.2}", own / theirs));
-                let _ = write!(text, " {} |", ratio.filter(|_| line.2 != lines[0].2).unwrap_or_default());
+                let ratio = self.ratio(Of { server: first, ..*line }, *line, columns[0]);
+                let ratio = ratio.filter(|_| line.server != first).map(|ratio| format!("{ratio:.2}"));
+                let _ = write!(text, " {} |", ratio.unwrap_or_default());
             }
             text.push('\n');
         }
