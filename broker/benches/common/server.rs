@@ -12,11 +12,17 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const SOCKETIO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/socketio");
+const SOCKETIO_FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/socketio");
 
 /// Where the server runs, and where the load comes from.
 const SERVER_CPUS: [usize; 1] = [0];
 const GENERATOR_CPUS: [usize; 1] = [1];
+
+/// What the servers are called wherever their figures are.
+pub const DUET: &str = "duet";
+pub const EVERY_CPU: &str = "duet, every CPU";
+pub const MOSQUITTO: &str = "mosquitto";
+pub const SOCKETIO: &str = "socket.io";
 
 /// Something that can be measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +45,7 @@ pub enum Subject {
 impl Subject {
     /// The broker that was built with this bench.
     pub fn this_build() -> Self {
-        Self::ours("duet", false, 1)
+        Self::ours(DUET, false, 1)
     }
 
     fn ours(name: &str, is_spread: bool, processes: usize) -> Self {
@@ -49,9 +55,9 @@ impl Subject {
     /// What `--against` names.
     pub fn rival(named: &str) -> Result<Self> {
         match named {
-            "mosquitto" => return installed_mosquitto(),
-            "socket.io" => return installed_socketio(),
-            "all-cpus" => return Ok(Self::ours("duet, every CPU", true, 1)),
+            MOSQUITTO => return installed_mosquitto(),
+            SOCKETIO => return installed_socketio(),
+            "all-cpus" => return Ok(Self::ours(EVERY_CPU, true, 1)),
             "two-brokers" => return Ok(Self::ours("two of duet, every CPU", true, 2)),
             _ => {}
         }
@@ -67,8 +73,8 @@ impl Subject {
     pub fn name(&self) -> &str {
         match self {
             Self::Duet { name, .. } => name,
-            Self::Mosquitto { .. } => "mosquitto",
-            Self::SocketIo => "socket.io",
+            Self::Mosquitto { .. } => MOSQUITTO,
+            Self::SocketIo => SOCKETIO,
         }
     }
 
@@ -96,7 +102,7 @@ impl Subject {
             Self::SocketIo => {
                 let of =
                     "process.version + ' with ' + require('./package-lock').packages['node_modules/socket.io'].version";
-                Command::new("node").args(["-p", of]).current_dir(SOCKETIO).output()?
+                Command::new("node").args(["-p", of]).current_dir(SOCKETIO_FOLDER).output()?
             }
         };
         let text = String::from_utf8_lossy(&output.stdout);
@@ -122,7 +128,7 @@ impl Server {
                 let (arguments, tcp, ws) = mosquitto(folder.path())?;
                 (binary.as_path(), arguments, Some(Doors { tcp: Some(tcp), ws, admin: None }))
             }
-            Subject::SocketIo => (Path::new("node"), vec![format!("{SOCKETIO}/server.js")], None),
+            Subject::SocketIo => (Path::new("node"), vec![format!("{SOCKETIO_FOLDER}/server.js")], None),
         };
         let mut line: Vec<_> = before.to_vec();
         line.push(binary.to_str().context("a path that is no UTF-8")?.to_owned());
@@ -236,9 +242,9 @@ fn installed_mosquitto() -> Result<Subject> {
 
 /// With what it is made of, which is fetched unless it is there.
 fn installed_socketio() -> Result<Subject> {
-    if !Path::new(SOCKETIO).join("node_modules/socket.io").is_dir() {
-        let status = Command::new("npm").arg("ci").current_dir(SOCKETIO).status().context("npm is needed")?;
-        ensure!(status.success(), "npm ci in {SOCKETIO} failed");
+    if !Path::new(SOCKETIO_FOLDER).join("node_modules/socket.io").is_dir() {
+        let status = Command::new("npm").arg("ci").current_dir(SOCKETIO_FOLDER).status().context("npm is needed")?;
+        ensure!(status.success(), "npm ci in {SOCKETIO_FOLDER} failed");
     }
     Ok(Subject::SocketIo)
 }

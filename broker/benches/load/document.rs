@@ -1,6 +1,7 @@
 //! Figures in BENCHMARKS.md.
 
 use crate::common::marks;
+use crate::common::server::{self, DUET, EVERY_CPU};
 use crate::model;
 use crate::report::{Of, Report};
 use anyhow::Result;
@@ -51,14 +52,13 @@ struct Against {
     transport: Option<&'static str>,
 }
 
-const MOSQUITTO: Option<Against> = Some(Against { server: "mosquitto", transport: None });
-const SOCKETIO: Option<Against> = Some(Against { server: "socket.io", transport: Some("WS") });
-const EVERY_CPU: &str = "duet, every CPU";
+const MOSQUITTO: Option<Against> = Some(Against { server: server::MOSQUITTO, transport: None });
+const SOCKETIO: Option<Against> = Some(Against { server: server::SOCKETIO, transport: Some("WS") });
 
 const GOALS: [Goal; 15] = {
     const fn w1(what: &'static str, phase: &'static str, figure: &'static str, most: [f64; 2]) -> Goal {
         let most = [Some(most[0]), Some(most[1])];
-        Goal { what, server: "duet", workload: "W1", phase, figure, qos: 0, against: None, most }
+        Goal { what, server: DUET, workload: "W1", phase, figure, qos: 0, against: None, most }
     }
     const fn w2(what: &'static str, phase: &'static str, qos: u8, most: [f64; 2]) -> Goal {
         let figure = "CPU µs/message";

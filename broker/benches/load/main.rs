@@ -31,13 +31,20 @@ const TURNS: usize = 10;
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    let report = if options.from.is_empty() { measure_all(&options)? } else { Report::read(&options.from)? };
+    let report = if options.from.is_empty() { measure_all(&options)? } else { read_again(&options)? };
     println!("{}\n{}", report.tables(), model::describe(&report));
     if options.document {
         document::fill(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../BENCHMARKS.md")), &report)?;
     }
     ensure!(report.failures.is_empty(), "not everything could be measured:\n{}", report.failures.join("\n"));
     Ok(())
+}
+
+/// What was measured earlier, in one file if one is asked for.
+fn read_again(options: &Options) -> Result<Report> {
+    let report = Report::read(&options.from)?;
+    options.json.as_ref().map_or(Ok(()), |file| report.write(file))?;
+    Ok(report)
 }
 
 /// Every server in turn, so that what else happens on the machine meets all of them.

@@ -1,6 +1,7 @@
 //! The cost model: what was measured at some sizes, as a sum of so much for each message, byte, peer and room, and what
 //! that says about sizes that no test machine has.
 
+use crate::common::server::DUET;
 use crate::report::{Of, Report};
 use std::fmt::Write;
 
@@ -78,14 +79,14 @@ fn extrapolate(relaying: &Relaying, sitting: &Sitting, room_us: f64, ping_us: f6
 }
 
 fn ours<'a>(workload: &'a str, phase: &'a str, transport: &'a str) -> Of<'a> {
-    Of { workload, phase, server: "duet", transport, qos: 0 }
+    Of { workload, phase, server: DUET, transport, qos: 0 }
 }
 
 /// From rates of a few hundred messages a second, each of which wakes the broker up, to as many as there can be. A second
 /// in which nobody says anything costs less than the base: that is the price of being woken up all the time.
 fn relaying(report: &Report, transport: &str) -> Option<Relaying> {
     let mut points = Vec::new();
-    for phase in report.phases("cost", "duet", transport) {
+    for phase in report.phases("cost", DUET, transport) {
         let figure = |name: &str| report.figure(ours("cost", phase, transport), name);
         let Some(size) = figure("bytes/message") else { continue };
         let (each, rate) = (figure("CPU µs/message")?, figure("messages/s")?);
@@ -97,7 +98,7 @@ fn relaying(report: &Report, transport: &str) -> Option<Relaying> {
 
 fn sitting(report: &Report, transport: &str) -> Option<Sitting> {
     let mut points = Vec::new();
-    for phase in report.phases("cost", "duet", transport) {
+    for phase in report.phases("cost", DUET, transport) {
         let figure = |name: &str| report.figure(ours("cost", phase, transport), name);
         let (Some(peers), Some(rooms)) = (figure("peers"), figure("rooms")) else { continue };
         points.push(([1.0, peers, rooms], figure("resident MiB")? * MIB));

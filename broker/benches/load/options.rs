@@ -41,7 +41,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Measure nothing; take what was measured earlier, in one run or several
-    #[arg(long, value_name = "FILE", value_delimiter = ',', conflicts_with = "json")]
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
     pub from: Vec<PathBuf>,
     /// Write the figures into BENCHMARKS.md, between its marks
     #[arg(long)]

@@ -75,7 +75,7 @@ impl Report {
     }
 
     /// What was written earlier. Of a workload that several files have, the last one counts; the machine is the first
-    /// one's.
+    /// one's, with the commands of all.
     pub fn read(files: &[PathBuf]) -> Result<Self> {
         let mut all: Option<Self> = None;
         for file in files {
@@ -87,6 +87,7 @@ impl Report {
                 Some(all) => {
                     all.rows.retain(|row| read.rows.iter().all(|new| new.workload != row.workload));
                     all.rows.extend(read.rows);
+                    all.machine.command += &format!("\n    {}", read.machine.command);
                     all.failures.extend(read.failures);
                 }
             }
@@ -142,15 +143,16 @@ impl Report {
     /// How many times the second's figure the first's is: the median over all turns, in each of which both are measured
     /// one after the other. The machine's pace changes between turns more than within one.
     pub fn ratio(&self, own: Of<'_>, theirs: Of<'_>, name: &str) -> Option<f64> {
-        let turns = self.figures(own, name)?.into_iter().zip(self.figures(theirs, name)?);
+        let (own, theirs) = (self.figures(own, name)?, self.figures(theirs, name)?);
+        // Where a turn has failed, it is not known which belong together.
+        let turns = (own.len() == theirs.len()).then(|| own.into_iter().zip(theirs))?;
         median(turns.map(|(own, theirs)| own / theirs).collect())
     }
 
     fn table(&self, workload: &str, phase: &str) -> String {
-        let rows: Vec<&Row> = self.rows.iter().filter(|row| row.workload == workload && row.phase == phase).collect();
         let mut lines: Vec<Of<'_>> = Vec::new();
         let mut columns: Vec<&str> = Vec::new();
-        for row in &rows {
+        for row in self.rows.iter().filter(|row| row.workload == workload && row.phase == phase) {
             if !lines.contains(&row.of()) {
                 lines.push(row.of());
             }
